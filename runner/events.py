@@ -137,16 +137,33 @@ class ImagePushed:
     image_id: str
 
 
+@dataclass(frozen=True)
+class ImagePullChanged:
+    """The pull of an image begins, or has ended after ``seconds``. An image that is in the engine is not pulled.
+
+    ``downloaded_bytes`` is 0 where nothing was missing, or where the engine does not say it.
+    """
+
+    image: str
+    seconds: float | None = None
+    downloaded_bytes: int = 0
+    failed: bool = False
+
+
 ServiceState = Literal["starting", "ready", "ended", "failed"]
 
 
 @dataclass(frozen=True)
 class ServiceChanged:
-    """What a service does now. It is ``ready`` also where nothing waits for it; ``message`` says how it ended."""
+    """What a service does now. It is ``ready`` also where nothing waits for it; ``message`` says how it ended.
+
+    It is ``starting`` twice: while its image is pulled, and with ``has_container`` once its container has started.
+    """
 
     name: str
     state: ServiceState
     message: str = ""
+    has_container: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,5 +192,6 @@ class JobNote:
 StepEvent = (
     StepStarted | StepOutput | StepRetried | StepMeasured | StepFinished | CachesUsed | ReportsRead | ProblemLinesFound
 )
-Event = StepEvent | StepReused | InstructionChanged | ImageBuilt | ImagePushed | ServiceChanged | JobNote
+JobEvent = ImagePullChanged | ServiceChanged | JobNote
+Event = StepEvent | StepReused | InstructionChanged | ImageBuilt | ImagePushed | JobEvent
 Emit = Callable[[Event], None]

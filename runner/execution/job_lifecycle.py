@@ -89,7 +89,7 @@ def _remove_earlier(assignment: Assignment, engine: Engine) -> None:
 
 def _begin(job: Job) -> None:
     job.egress.prepare()
-    job.images.on_found = job.journal.image
+    job.images.on_found, job.images.on_pull = job.journal.image, job.emit
     if job.options.image_records:
         job.images.use = ImageUse(job.options.image_records)
     if job.resumption:

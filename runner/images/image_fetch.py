@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from functools import partial
 from threading import Condition, Event, Lock, Thread
 from typing import Any
 
@@ -15,7 +16,7 @@ from runner.docker.specs import Login
 from runner.errors import CanceledError, MachineError, StepError
 from runner.images.access_check import check_access
 from runner.images.image_record import ImageUse
-from runner.images.pull import pull
+from runner.images.pull import OnPull, pull, reported
 from runner.images.requirements import ImageRequirement
 from runner.images.retry import RegistryRetries
 from runner.logs.output import Write
@@ -57,6 +58,7 @@ class ImageFetch:
         self._shown = False
         self.canceled = Event()
         self.timed: Timed = untimed
+        self.on_pull: OnPull = lambda _: None
         self.retries = RegistryRetries(retry_s, self._add_line, self._check)
         self.ended: Future[Description] = Future()
         self.ended.add_done_callback(lambda _: self._wake())
@@ -134,8 +136,9 @@ class ImageFetch:
 
     def _pull(self) -> None:
         before = self.use.before_pull(self._engine) if self.use else frozenset()
+        do = partial(pull, self._engine, self._reference, self._login, self._add_line, self._check, self.retries)
         with self.timed("pull", self._requirement.name):
-            digest = pull(self._engine, self._reference, self._login, self._add_line, self._check, self.retries)
+            digest = reported(self.on_pull, self._requirement.name, do).digest
         here = self._pulled(digest)
         if here is None:
             raise MachineError(Reason.INTERNAL, f"the image {self._reference} was pulled and is not in the engine")

@@ -16,6 +16,7 @@ from runner.errors import StepError
 from runner.images.access_check import check_access
 from runner.images.image_fetch import Description, ImageFetch
 from runner.images.image_record import ImageUse
+from runner.images.pull import OnPull
 from runner.images.requirements import ImageRequirement
 from runner.images.retry import RETRY_S, RegistryRetries
 from runner.logs.output import Write
@@ -56,6 +57,7 @@ class JobImages:
         self.on_found: Callable[[Key, str], None] = _ignored
         self.use: ImageUse | None = None
         self.timed: Timed = untimed
+        self.on_pull: OnPull = lambda _: None
 
     def know(self, images: Mapping[Key, str]) -> None:
         """Takes over the ids of images that an earlier process of this job has found."""
@@ -175,7 +177,7 @@ class JobImages:
                     guarded=guarded, known=self._known.get(requirement.key, ""),
                 )  # fmt: skip
                 present.use = self.use
-                present.timed = self.timed
+                present.timed, present.on_pull = self.timed, self.on_pull
                 self._fetches[requirement.key] = present
                 present.ended.add_done_callback(partial(self._found, requirement.key))
             return present

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from runner.docker.client import Engine
 from runner.docker.error_mapping import pull_error
 from runner.docker.progress_stream import Message
 from runner.docker.specs import Login
+from runner.events import ImagePullChanged
 from runner.images.engine_retries import EngineRetries
 from runner.images.interruptible import interruptible
 from runner.images.retry import RegistryRetries
@@ -16,13 +18,33 @@ from runner.logs.output import Write
 SUM_EVERY_S = 5.0
 MEGA = 1_000_000
 
+OnPull = Callable[[ImagePullChanged], None]
+
+
+class Pulled(NamedTuple):
+    """What came: the image's digest in the registry, if the engine says it, and how much of it was missing."""
+
+    digest: str
+    downloaded_bytes: int
+
+
+def reported(on_pull: OnPull, image: str, do: Callable[[], Pulled]) -> Pulled:
+    """Calls ``do``, which pulls the image. Says before and after it what happens."""
+    begun = time.monotonic()
+    on_pull(ImagePullChanged(image))
+    try:
+        pulled = do()
+    except Exception:
+        on_pull(ImagePullChanged(image, time.monotonic() - begun, failed=True))
+        raise
+    on_pull(ImagePullChanged(image, time.monotonic() - begun, pulled.downloaded_bytes))
+    return pulled
+
 
 def pull(
     engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None], retries: RegistryRetries
-) -> str:  # fmt: skip
-    """Pulls an image and writes its progress. Returns its digest in the registry, if the engine says it.
-
-    Raises StepError or MachineError.
+) -> Pulled:  # fmt: skip
+    """Pulls an image and writes its progress. Raises StepError or MachineError.
 
     If the engine has the newest image already, this costs two small requests to the registry; no other check for a
     newer image needs fewer. Layers that another pull on the same engine is fetching are not fetched again.
@@ -33,7 +55,7 @@ def pull(
 
 def _pull(
     engine: Engine, name: str, login: Login | None, write: Write, check: Callable[[], None], retries: RegistryRetries
-) -> str:  # fmt: skip
+) -> Pulled:  # fmt: skip
     progress, digest = PullProgress(name, write), ""
     for message in interruptible(engine.pull(name, login), check):
         if "error" in message:
@@ -43,7 +65,7 @@ def _pull(
         if status == "Downloading":
             retries.served()
         digest = status.partition("Digest: ")[2] if status.startswith("Digest: ") else digest
-    return digest
+    return Pulled(digest, progress.downloaded_bytes)
 
 
 class PullProgress:
@@ -63,6 +85,11 @@ class PullProgress:
         self._complete: set[str] = set()
         self._size: dict[str, int] = {}
         self._retries = EngineRetries(self._write_line)
+
+    @property
+    def downloaded_bytes(self) -> int:
+        """How much of the image has been downloaded so far."""
+        return sum(self._here.values())
 
     def feed(self, message: Message) -> None:
         """Takes the next message."""
@@ -89,7 +116,7 @@ class PullProgress:
     def _write_complete(self, layer: str) -> None:
         self._complete.add(layer)
         size_bytes = self._size.get(layer, 0)
-        self._write_line(f"  {layer}: pull complete" + (f", {_megabytes(size_bytes)} MB" if size_bytes else ""))
+        self._write_line(f"  {layer}: pull complete" + (f", {megabytes(size_bytes)} MB" if size_bytes else ""))
 
     def _line(self, status: str, layer: str) -> str:
         if status == "Already exists":
@@ -109,7 +136,7 @@ class PullProgress:
             return
         more = f", {len(self._waiting)} more layers to come" if self._waiting else ""
         here, size = sum(self._here.values()), sum(self._size.values())
-        line = f"  {_megabytes(here)} of {_megabytes(size)} MB{more}"
+        line = f"  {megabytes(here)} of {megabytes(size)} MB{more}"
         if line != self._last_sum:
             self._last_sum = line
             self._write_line(line)
@@ -119,5 +146,6 @@ class PullProgress:
         self._write(line)
 
 
-def _megabytes(size_bytes: int) -> str:
+def megabytes(size_bytes: int) -> str:
+    """A number of megabytes; small ones with a digit behind the point."""
     return f"{size_bytes / MEGA:.0f}" if size_bytes >= 10 * MEGA else f"{size_bytes / MEGA:.1f}"

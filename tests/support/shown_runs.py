@@ -157,7 +157,11 @@ class _JobWriter:
             now = db_now_ms(session)
         logs, live = self.services.logs, self.services.live
         with Recorder(self.services.engine, logs, live, self.claim, ids, lambda: now) as record:
+            record(events.ImagePullChanged("python:3.13-slim"))
+            record(events.ImagePullChanged("python:3.13-slim", 2.1, 46_000_000))
             for service in self.planned.services:
+                record(events.ServiceChanged(service.name, "starting"))
+                record(events.ServiceChanged(service.name, "starting", has_container=True))
                 record(events.ServiceChanged(service.name, "ready"))
             outcome = PASSED
             for step in self.planned.steps:

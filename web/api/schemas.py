@@ -119,12 +119,31 @@ class StepSchema(Schema):
 
 
 class ServiceSchema(Schema):
-    """A service of a job: a container beside its steps. ``message`` says how it ended, if not as the file says."""
+    """A service of a job: a container beside its steps. ``message`` says how it ended, if not as the file says.
+
+    ``begun_ms`` is when it began to start, which includes the pull of its image, ``started_ms`` when its container
+    started, ``ready_ms`` until when the steps waited for it, ``finished_ms`` when it ended before the job did.
+    """
 
     name: str
     image: str
+    after: str = Field("", description="The build step whose image it has, and after which it starts.")
     state: str = Field(description="waiting, starting, ready, ended or failed.")
     message: str
+    begun_ms: int | None = None
+    started_ms: int | None = None
+    ready_ms: int | None = None
+    finished_ms: int | None = None
+
+
+class PullSchema(Schema):
+    """The pull of an image that the worker's engine did not have, or had to look for a newer one of."""
+
+    image: str
+    started_ms: int
+    finished_ms: int | None
+    downloaded_bytes: int = Field(description="0 where nothing was missing, or the engine does not say it.")
+    failed: bool
 
 
 class JobSchema(Schema):
@@ -150,6 +169,7 @@ class JobSchema(Schema):
     started_ms: int | None
     finished_ms: int | None
     services: list[ServiceSchema] = []
+    pulls: list[PullSchema] = []
     steps: list[StepSchema] = []
 
 

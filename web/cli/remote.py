@@ -104,15 +104,21 @@ def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Goes on until the run has ended; the exit status is its verdict.")
     ] = False,
+    stderr: Annotated[bool, typer.Option("--stderr", help="Only what the steps wrote to standard error.")] = False,
     server: ServerOption = "",
 ) -> None:
     """Prints the log of a run, one step after the other. With --follow as it is written."""
     from runner.cli.exit_status import OF_STATE
     from web.client.logs import LogReader
+    from workers.errors import StartError
 
+    if follow and stderr:
+        raise StartError(
+            "--stderr shows what is stored, and does not go together with --follow. Leave one of them out."
+        )
     with _api(server) as api:
         reader = LogReader(api, _to_output(), _say_step)
-        verdict = reader.follow(repo, run, step) if follow else reader.show(repo, run, step)
+        verdict = reader.follow(repo, run, step) if follow else reader.show(repo, run, step, "stderr" if stderr else "")
     if follow and (status := OF_STATE.get(verdict, 0)):
         raise typer.Exit(status)
 

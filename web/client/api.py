@@ -29,9 +29,10 @@ Parameters = Mapping[str, str | int]
 
 
 class LogPart(NamedTuple):
-    """Bytes of a log from an offset on. ``complete`` says that nothing follows what the server has now."""
+    """Bytes of a log from an offset on, up to ``end``. ``complete``: nothing follows what the server has now."""
 
     data: bytes
+    end: int
     size_bytes: int
     complete: bool
 
@@ -75,14 +76,17 @@ class Api:
         """The answer to POST; None where it has no content."""
         return self._json(self._answer("POST", path, body=body).body)
 
-    def log(self, step: int, offset: int) -> LogPart:
-        """The next part of a step's log."""
-        answer = self._answer("GET", f"/steps/{step}/log", {"offset": offset})
+    def log(self, step: int, offset: int, stream: str = "") -> LogPart:
+        """The next part of a step's log; with ``stream`` what of it came from there."""
+        asked: dict[str, str | int] = {"offset": offset} | ({"stream": stream} if stream else {})
+        answer = self._answer("GET", f"/steps/{step}/log", asked)
         try:
+            # A server of before this header knows no streams either, and answers with all of the part.
+            end = int(answer.headers["x-log-end"] if stream else offset + len(answer.body))
             size_bytes, complete = int(answer.headers["x-log-size"]), answer.headers["x-log-complete"] == "true"
         except (KeyError, ValueError):
             raise self._foreign("a log without its size") from None
-        return LogPart(answer.body, size_bytes, complete)
+        return LogPart(answer.body, end, size_bytes, complete)
 
     def events(self, path: str, parameters: Parameters) -> Iterator[Event]:
         """The server-sent events of a stream, until the server ends it."""

@@ -39,13 +39,13 @@ class LogReader:
     def __init__(self, api: Api, write: Callable[[bytes], None], head: Callable[[str], None]) -> None:
         self._api, self._write, self._head = api, write, head
 
-    def show(self, repo: str, number: int, step: str) -> State:
-        """Writes what is there, and returns the run's state."""
+    def show(self, repo: str, number: int, step: str, stream: str = "") -> State:
+        """Writes what is there, or what of it came from a stream, and returns the run's state."""
         run = self._api.get(run_path(repo, number))
         for title, each in _steps_of(run, step, required=True):
             if each["started_ms"] is not None:
                 self._head(title)
-                self._stored(each["id"])
+                self._stored(each["id"], stream)
         return State(run["state"])
 
     def follow(self, repo: str, number: int, step: str) -> State:
@@ -67,14 +67,14 @@ class LogReader:
             if not new:
                 time.sleep(POLL_S)
 
-    def _stored(self, step: int) -> None:
+    def _stored(self, step: int, stream: str) -> None:
         """Writes what there is now."""
         offset = 0
         while True:
-            part = self._api.log(step, offset)
+            part = self._api.log(step, offset, stream)
             self._write(part.data)
-            offset += len(part.data)
-            if offset >= part.size_bytes or not part.data:
+            before, offset = offset, part.end
+            if offset >= part.size_bytes or offset <= before:
                 return
 
     def _live(self, step: int) -> None:

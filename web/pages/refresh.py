@@ -12,7 +12,7 @@ def run_page_version(run: Run, jobs: list[tuple[Job, list[Step]]]) -> str:
     """The version of a run's page, without its logs."""
     seen: list[tuple[object, ...]] = [(run.state, run.started_ms, run.cancel_requested_ms, run.sentence, run.title)]
     for job, steps in jobs:
-        seen.append((job.state, job.attempt, job.message, job.host, repr(job.services)))
+        seen.append((job.state, job.attempt, job.message, job.host, repr(job.services), repr(job.pulls)))
         seen += [(step.state, step.started_ms, step.attempt, step.message, repr(step.facts)) for step in steps]
     return f"{crc32(repr(seen).encode()):08x}"
 

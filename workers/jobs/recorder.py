@@ -19,6 +19,7 @@ from runner.threads import in_this_context
 from workers import store
 from workers.db.session import persist, transaction
 from workers.disk import once_there_is_room
+from workers.jobs.job_events import write_job_event
 from workers.logs import LogStore, LogWriter
 from workers.reports.storage import StoredReports
 from workers.store.jobs.leases import Claim
@@ -90,11 +91,8 @@ class Recorder:
                 self._started(event.step)
             case events.StepFinished():
                 self._finished(event)
-            case events.JobNote():
-                self._write(lambda session: store.note_job(session, *self._fence, event.text))
-            case events.ServiceChanged():
-                said = {"state": event.state, "message": event.message}
-                self._write(lambda session: store.set_service(session, *self._fence, event.name, said))
+            case events.JobNote() | events.ServiceChanged() | events.ImagePullChanged():
+                self._write(lambda session: write_job_event(session, self._fence, event))
             case _:
                 self._learned(event)
 

@@ -9,12 +9,16 @@ from typing import TextIO
 
 from pipelines.plan import JobPlan
 from pipelines.state import Outcome, State
+from runner.cli.run.preparation import PreparationTimes
 from runner.events import (
     Emit,
     Event,
     ImageBuilt,
+    ImagePullChanged,
     ImagePushed,
+    JobEvent,
     JobNote,
+    ServiceChanged,
     StepFinished,
     StepOutput,
     StepRetried,
@@ -58,6 +62,7 @@ class _JobLines:
         self._write_line, self._emit, self._job = write, emit, job.title
         self._names = {step.number: step.name for step in job.steps}
         self._started_s: dict[int, float] = {}
+        self._preparation = PreparationTimes()
         decoder = codecs.getincrementaldecoder("utf-8")
         self._decoders = {number: decoder(errors="replace") for number in self._names}
 
@@ -78,11 +83,22 @@ class _JobLines:
                 self._write("image_built", number, image=event.image_id, size_bytes=event.size_bytes)
             case ImagePushed(step=number):
                 self._write("image_pushed", number, image=f"{event.repo}:{event.tag}", digest=event.digest)
-            case JobNote(text=text):
-                self._write_line("note", job=self._job, text=text)
+            case JobNote() | ImagePullChanged() | ServiceChanged():
+                self._of_job(event)
             case _:
                 pass
         self._emit(event)
+
+    def _of_job(self, event: JobEvent) -> None:
+        if isinstance(event, JobNote):
+            self._write_line("note", job=self._job, text=event.text)
+        elif isinstance(event, ServiceChanged):
+            seconds = self._preparation.seconds(event)
+            said = {"state": event.state, "seconds": _rounded(seconds), "message": event.message}
+            self._write_line("service", job=self._job, service=event.name, **said)
+        elif event.seconds is not None:
+            said = {"seconds": _rounded(event.seconds), "size_bytes": event.downloaded_bytes, "failed": event.failed}
+            self._write_line("image_pulled", job=self._job, image=event.image, **said)
 
     def _finished(self, number: int, event: StepFinished | StepReused) -> None:
         if rest := self._decoders[number].decode(b"", final=True):
@@ -94,6 +110,10 @@ class _JobLines:
 
     def _write(self, kind: str, number: int, **values: object) -> None:
         self._write_line(kind, job=self._job, step=self._names[number], number=number, **values)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def _values(outcome: Outcome) -> dict[str, object]:

@@ -15,12 +15,15 @@ from pipelines.state import State
 from pipelines.step_options.resources import shown_bytes
 from pipelines.visible import visible, visible_line
 from runner.cli.run.live_list import MARKS, JobRows, Row
+from runner.cli.run.preparation import PreparationTimes
 from runner.events import (
     CachesUsed,
     Event,
     ImageBuilt,
+    ImagePullChanged,
     ImagePushed,
     InstructionChanged,
+    JobEvent,
     JobNote,
     ProblemLinesFound,
     ReportsRead,
@@ -74,7 +77,7 @@ class Terminal:
         self._rows = {step.number: _Step(visible_line(step.name)) for step in plan.steps}
         self._prefix = visible_line(prefix)
         self._width = min(max((len(row.name) for row in self._rows.values()), default=0), NAME_COLUMNS_MAX)
-        self._lock = threading.Lock()
+        self._lock, self._preparation = threading.Lock(), PreparationTimes()
         self.rows = JobRows(Row(visible_line(plan.title)), list(self._rows.values()))
         self.pushed: list[str] = []
         self.started: set[int] = set()
@@ -94,12 +97,18 @@ class Terminal:
                     self._finished(self._rows[event.step], event)
                 case ImagePushed():
                     self._pushed(f"{event.repo}:{event.tag}@{event.digest}")
-                case JobNote(text=text):
-                    self._print(Text(visible(text), style="dim"))
                 case StepMeasured() | ReportsRead() | ProblemLinesFound():
                     self._learned(event)
-                case CachesUsed() | ImageBuilt() | InstructionChanged() | StepRetried() | ServiceChanged():
+                case JobNote() | ImagePullChanged() | ServiceChanged():
+                    self._of_job(event)
+                case CachesUsed() | ImageBuilt() | InstructionChanged() | StepRetried():
                     pass
+
+    def _of_job(self, event: JobEvent) -> None:
+        if isinstance(event, JobNote):
+            self._print(Text(visible(event.text), style="dim"))
+        elif line := self._preparation.line(event):
+            self._print(Text(visible_line(line), style="dim"))
 
     def _pushed(self, name: str) -> None:
         if name not in self.pushed:  # an attempt pushes again what an earlier one has pushed

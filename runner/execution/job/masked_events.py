@@ -36,22 +36,31 @@ def _masked(event: events.Event, redactor: Redactor) -> events.Event:
         case events.CachesUsed(caches=caches):
             named = (replace(use, name=mask(use.name), key=mask(use.key), found=mask(use.found)) for use in caches)
             return replace(event, caches=tuple(named))
-        case events.InstructionChanged() | events.ImagePushed() | events.ServiceChanged() | events.JobNote():
+        case events.ImagePullChanged() | events.ServiceChanged() | events.JobNote():
+            return _masked_of_job(event, mask)
+        case events.InstructionChanged() | events.ImagePushed():
             return _masked_texts(event, mask)
         case _:
             assert_never(event)
 
 
 def _masked_texts(
-    event: events.InstructionChanged | events.ImagePushed | events.ServiceChanged | events.JobNote,
-    mask: Callable[[str], str],
-) -> events.Event:
+    event: events.InstructionChanged | events.ImagePushed, mask: Callable[[str], str]
+) -> events.Event:  # fmt: skip
     match event:
         case events.InstructionChanged():
             return replace(event, text=mask(event.text), error=mask(event.error))
         case events.ImagePushed():
             # A tag may come from a file that a step wrote.
             return replace(event, repo=mask(event.repo), tag=mask(event.tag))
+        case _:
+            assert_never(event)
+
+
+def _masked_of_job(event: events.JobEvent, mask: Callable[[str], str]) -> events.Event:
+    match event:
+        case events.ImagePullChanged():
+            return replace(event, image=mask(event.image))
         case events.ServiceChanged():
             return replace(event, message=mask(event.message))
         case events.JobNote():

@@ -56,6 +56,7 @@ class Services:
                 self._tell(service, "starting")
                 batch.append(RunningService(self._job, service, partial(self._stopped, given_up)))
                 self._running.append(batch[-1])
+                self._job.emit(ServiceChanged(service.name, "starting", has_container=True))
         with ThreadPoolExecutor(len(batch) or 1, "ready") as pool:
             try:
                 for ready in as_completed([pool.submit(self._wait, running) for running in batch]):

@@ -10,8 +10,10 @@ from runner.events import (
     CachesUsed,
     Event,
     ImageBuilt,
+    ImagePullChanged,
     ImagePushed,
     JobNote,
+    ServiceChanged,
     StepFinished,
     StepOutput,
     StepRetried,
@@ -65,6 +67,29 @@ def test_each_event_is_an_object_and_is_passed_on() -> None:
         {"event": "step_finished", "job": "headway", "step": "b", "number": 2, "reused": "run 4", "state": "passed",
          "exit_code": 0},
     ]  # fmt: skip
+
+
+def test_pulls_and_services_say_how_long_they_took() -> None:
+    found, _ = lines_of(
+        ImagePullChanged("alpine:3"),
+        ImagePullChanged("alpine:3", 1.23456, 700),
+        ImagePullChanged("no", 0.5, failed=True),
+        ServiceChanged("db", "starting"),
+        ServiceChanged("db", "starting", has_container=True),
+        ServiceChanged("db", "ready"),
+        ServiceChanged("resumed", "ended", "it ended"),
+    )
+    pulled = {"event": "image_pulled", "job": "headway"}
+    assert found[1:3] == [
+        {**pulled, "image": "alpine:3", "seconds": 1.235, "size_bytes": 700, "failed": False},
+        {**pulled, "image": "no", "seconds": 0.5, "size_bytes": 0, "failed": True},
+    ]
+    begun, container, ready, ended = found[3:]
+    service = {"event": "service", "job": "headway"}
+    assert begun == {**service, "service": "db", "state": "starting"}
+    assert container.pop("seconds") <= ready.pop("seconds")
+    assert (container["state"], ready) == ("starting", {**service, "service": "db", "state": "ready"})
+    assert ended == {**service, "service": "resumed", "state": "ended", "message": "it ended"}
 
 
 def test_the_end_of_a_job_and_of_the_run() -> None:

@@ -8,6 +8,7 @@ from pipelines.plan import Container, NamedImage
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
 from runner.docker.specs import Login
+from runner.events import ImagePullChanged
 from tests.support.engine import JobRunner
 from tests.support.plans import build, container, push, secrets_hex, service, shell
 from tests.support.registry import LOGIN, Registry, free_port
@@ -34,7 +35,21 @@ def test_an_image_that_is_not_here_is_pulled_and_told(ran: JobRunner, stored: st
     assert job.said() == [stored.removesuffix(":1")]
     assert f"pulling {stored}\n" in job.log().decode()
     assert "Digest: sha256:" in job.log().decode()
-    assert "pulling" not in ran(shell("true", box=box(stored))).log().decode()
+    begun, ended = [event for event in job.events if isinstance(event, ImagePullChanged)]
+    assert begun == ImagePullChanged(stored)
+    assert ended.seconds is not None
+    assert (ended.seconds > 0, ended.downloaded_bytes > 0, ended.failed) == (True, True, False)
+    again = ran(shell("true", box=box(stored)))
+    assert "pulling" not in again.log().decode()
+    assert not [event for event in again.events if isinstance(event, ImagePullChanged)]
+
+
+def test_a_pull_that_fails_is_told_with_its_end(ran: JobRunner, registry: Registry) -> None:
+    job = ran(shell("true", box=box(f"{registry.host}/stored/none:1")))
+    assert job.step().state is State.FAILED
+    *_, begun, ended = [event for event in job.events if isinstance(event, ImagePullChanged)]
+    assert (begun.seconds, begun.failed) == (None, False)
+    assert (ended.seconds is not None, ended.downloaded_bytes, ended.failed) == (True, 0, True)
 
 
 def test_an_image_may_be_named_by_its_digest(ran: JobRunner, stored: str, registry: Registry) -> None:

@@ -18,6 +18,7 @@ from web.cli.main import register
 from web.client.api import connected
 from web.client.logs import LogReader
 from web.client.servers import Server
+from web.operations.runs.log_parts import PART_BYTES_MAX
 from workers import store
 from workers.db.roles import Role
 from workers.db.session import transaction
@@ -80,6 +81,18 @@ def finish(begun: ClaimedRun, outcome: Outcome) -> None:
         store.finish_job(session, begun.queued.job_id, begun.claim.attempt, outcome)
 
 
+def test_only_standard_error_is_printed(laptop: Laptop) -> None:
+    begun = laptop.site.begin()
+    with begun.recorder() as record:
+        record(StepStarted(1))
+        record(StepOutput(1, 0, b"x" * PART_BYTES_MAX, Stream.STDOUT))
+        record(StepOutput(1, PART_BYTES_MAX, b"bad\n", Stream.STDERR))
+        record(StepOutput(1, PART_BYTES_MAX + 4, b"good\n", Stream.STDOUT))
+        record(StepFinished(1, PASSED))
+    laptop.log_in()
+    assert laptop.ok("logs", REPO, "1", "--stderr") == "bad\n"
+
+
 def test_after_a_login_runs_and_logs_are_shown_and_canceled(laptop: Laptop) -> None:
     begun = laptop.site.begin()
     write(begun, 1, b"built\n")
@@ -93,6 +106,10 @@ def test_after_a_login_runs_and_logs_are_shown_and_canceled(laptop: Laptop) -> N
     assert shown.stdout_bytes == b"built\none\n\xff\x1b[31mtwo\n"
     assert shown.stderr == "==> build\n==> test\n"
     assert laptop.ok("logs", REPO, "1", "build") == "built\n"
+    assert laptop.ok("logs", REPO, "1", "--stderr") == ""
+    assert laptop.refused("logs", REPO, "1", "--stderr", "--follow") == (
+        "headway: --stderr shows what is stored, and does not go together with --follow. Leave one of them out.\n"
+    )
     assert laptop.refused("logs", REPO, "1", "tset") == (
         "headway: Run 1 has no step 'tset'. Its steps: 'build', 'test', 'push'.\n"
     )

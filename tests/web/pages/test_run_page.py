@@ -13,6 +13,7 @@ from runner.events import (
     CachesUsed,
     CacheUse,
     EndedAttempt,
+    ImagePullChanged,
     ImagePushed,
     InstructionChanged,
     ServiceChanged,
@@ -115,6 +116,43 @@ def test_services_stand_below_the_steps_with_what_they_do(site: Site, browser: T
     assert '<span class="clip" title="postgres:17">db</span> service, waiting' in text
     assert "exit code 3; the end of its log:\n&lt;b&gt;</pre>" in text
     assert [(each["name"], each["state"]) for each in found["services"]] == [("db", "waiting"), ("seed", "ended")]
+
+
+def test_pulls_and_services_have_their_times_on_the_axis_and_in_the_api(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    box = Container(image=NamedImage(name="postgres:17"))
+    job = job_plan("test").model_copy(update={"services": (Service(name="db", container=box),)})
+    begun = site.begin(plan=plan(job))
+    with begun.recorder() as record:
+        record(ImagePullChanged("postgres:17"))
+        version = browser.get(RUN).text.partition('data-version="')[2][:8]
+        record(ImagePullChanged("postgres:17", 3.0, 3_000_000))
+        record(ImagePullChanged("<b>:1"))
+        record(ServiceChanged("db", "starting"))
+        record(ServiceChanged("db", "starting", has_container=True))
+        record(ServiceChanged("db", "ready"))
+        record(StepStarted(1))
+        text = browser.get(RUN).text
+        (found,) = browser.get(f"/api/repos/{REPO}/runs/1").json()["jobs"]
+    axis = text.partition('<table class="timeline">')[2].partition("</table>")[0]
+    assert 'title="pull postgres:17"' in axis
+    assert '<span class="note">2.9 MB downloaded</span>' in axis
+    assert "pull &lt;b&gt;:1" in axis
+    assert '<span class="unseen">ready: </span><span class="clip" title="service db">' in axis
+    assert "all steps waited for it</span>" in axis
+    assert version not in text
+    first, second = found["pulls"]
+    assert (first["image"], first["downloaded_bytes"], first["failed"]) == ("postgres:17", 3_000_000, False)
+    assert (first["started_ms"] <= first["finished_ms"], second["finished_ms"]) == (True, None)
+    (service,) = found["services"]
+    assert service["begun_ms"] <= service["started_ms"] <= service["ready_ms"]
+    assert (service["finished_ms"], service["after"]) == (None, "")
+
+
+def test_without_a_script_there_is_a_file_of_standard_error(site: Site, browser: TestClient) -> None:
+    site.add_repo()
+    begun = site.begin()
+    assert f'href="/api/steps/{begun.steps[1]}/log?stream=stderr" download' in browser.get(RUN).text
 
 
 def test_only_what_is_known_of_a_step_is_shown(site: Site, browser: TestClient) -> None:

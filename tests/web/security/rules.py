@@ -47,7 +47,7 @@ _TABLE = {
         GET /repos/{name:path}/tests/history, GET /repos/{name:path}/runs/{number}/coverage,
         GET /api/repos/{name:path}/runs/{number}/coverage,
         GET /api/steps/{step_id}/log, GET /api/steps/{step_id}/log/sources, GET /api/steps/{step_id}/log/search,
-        GET /api/steps/{step_id}/log/groups,
+        GET /api/steps/{step_id}/log/groups, GET /api/steps/{step_id}/log/lines,
         GET /api/steps/{step_id}/stream, GET /api/runs/{run_id}/stream
     """,
     Needs.WRITE: """

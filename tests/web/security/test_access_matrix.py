@@ -71,6 +71,7 @@ OWN = {call for call in RULES if not call.startswith("GET ") and ("/account" in 
 """Calls that may end the caller's own session, or a token: each caller is new."""
 QUERIES = {
     "GET /api/steps/{step_id}/log/search": {"text": "x"},
+    "GET /api/steps/{step_id}/log/lines": {"stream": "stderr"},
     "GET /api/events": {"follow": "front@x"},
     "GET /api/repos/{name:path}/tests/history": {"test": "x"},
     "GET /repos/{name:path}/tests/history": {"test": "x"},

@@ -14,6 +14,7 @@ from runner.events import (
     CacheUse,
     EndedAttempt,
     ImageBuilt,
+    ImagePullChanged,
     ImagePushed,
     InstructionChanged,
     JobNote,
@@ -134,6 +135,23 @@ def test_output_of_steps_that_run_at_the_same_time_is_not_mixed(parts: RecorderF
     for step in (1, 2, 3):
         assert parts.log(step) == b"".join(b"%d %04d\n" % (step, number) for number in range(400))
         assert parts.step(step).log_lines == 400
+
+
+def test_a_pull_is_in_the_jobs_row_from_its_begin_on(parts: RecorderFixture) -> None:
+    def pulls() -> list[tuple[str, bool, int, bool]]:
+        with reading(parts.database) as session:
+            job = session.get_one(Job, parts.claim.job_id)
+        return [
+            (each["image"], each["finished_ms"] is None, each["downloaded_bytes"], each["failed"]) for each in job.pulls
+        ]
+
+    with parts.recorder() as record:
+        record(ImagePullChanged("alpine:3"))
+        assert pulls() == [("alpine:3", True, 0, False)]
+        record(ImagePullChanged("alpine:3", 1.5, 700))
+        record(ImagePullChanged("none:1"))
+        record(ImagePullChanged("none:1", 0.5, failed=True))
+    assert pulls() == [("alpine:3", False, 700, False), ("none:1", False, 0, True)]
 
 
 def test_instructions_images_and_pushes_become_facts(parts: RecorderFixture) -> None:

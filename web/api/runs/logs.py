@@ -1,5 +1,6 @@
 """Logs of steps: by bytes, by lines, the last lines, or whole; where each part came from; and search."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -27,12 +28,15 @@ from web.operations.runs.log_parts import (
     sources,
 )
 from web.operations.runs.log_search import Found, Wanted, search
+from web.operations.runs.log_stream_lines import lines_from
+from web.operations.runs.log_streams import part_from, pieces_from
 from web.operations.verdicts.planned import commands_of
 from web.security.access import Actor
 from web.security.auth import CurrentUser
 from web.security.long_requests import LongRequests, LongRequestsDep
 from web.services import Services, ServicesDep
 from workers.db.session import reading
+from workers.logs import LogStore
 from workers.store import StepPlace
 
 router = make_router()
@@ -41,6 +45,9 @@ Attempt = Annotated[
 ]
 Regex = Annotated[bool, Query(description="`text` is a regular expression, as in `matches` of conditions.")]
 Case = Annotated[bool, Query(description="Letters match in their own case alone.")]
+OfStream = Annotated[
+    Stream | None, Query(description="Only what came from there; `note` is what Headway itself wrote into the log.")
+]
 _MEDIA_TYPE = "text/plain; charset=utf-8"
 
 
@@ -67,6 +74,14 @@ class SearchResult(Schema):
     searched_lines: int
 
 
+class StreamLines(Schema):
+    """First and last lines of ranges; with ``more`` only those of the log's first ``searched_lines``."""
+
+    ranges: list[tuple[int, int]]
+    more: bool
+    searched_lines: int
+
+
 class LogGroup(Schema):
     """Lines that belong together, from ``line``, which names them, to ``last``."""
 
@@ -83,6 +98,9 @@ class LogGroups(Schema):
     groups: list[LogGroup]
     more: bool
     searched_lines: int
+
+
+_ReadPart = Callable[[LogStore, StepLogAddress], LogPart]
 
 
 class _Asked(NamedTuple):
@@ -102,39 +120,50 @@ def _found_log(services: Services, user: Actor, asked: _Asked) -> tuple[StepPlac
     return place, kept_log(place, partial(logs_kept, services, place.repo.id), asked.attempt)
 
 
-@router.get("/steps/{step_id}/log", response_class=Response)
-def get_log(
-    services: ServicesDep,
-    user: CurrentUser,
-    asked: Annotated[_Asked, Depends(_asked)],
+def _part(
     offset: Annotated[int | None, Query(ge=0, le=2**53)] = None,
     max_bytes: Annotated[int, Query(ge=1, le=PART_BYTES_MAX)] = PART_BYTES_MAX,
     line: Annotated[int | None, Query(ge=1, le=2**53)] = None,
     lines: Annotated[int, Query(ge=1, le=LINES_MAX)] = LINES_MAX,
     last: Annotated[int | None, Query(ge=1, le=LINES_MAX)] = None,
+) -> _ReadPart | None:
+    """How to read the part that was asked for; None for all of the log."""
+    if offset is not None:
+        return lambda logs, address: part_by_bytes(logs, address, offset, max_bytes)
+    if line is not None:
+        return lambda logs, address: part_by_lines(logs, address, line, lines)
+    return None if last is None else lambda logs, address: last_lines(logs, address, last)
+
+
+@router.get("/steps/{step_id}/log", response_class=Response)
+def get_log(
+    services: ServicesDep,
+    user: CurrentUser,
+    asked: Annotated[_Asked, Depends(_asked)],
+    read: Annotated[_ReadPart | None, Depends(_part)],
+    stream: OfStream = None,
 ) -> Response:
     """A step's output, byte for byte as it is stored.
 
-    By bytes (``offset``, ``max_bytes``), by lines (``line`` from 1, ``lines``), the ``last`` lines, or all of it.
-    Headers say where the part begins (``X-Log-Offset``, ``X-Log-Line``), how much there is (``X-Log-Size``,
-    ``X-Log-Lines``), whether the log is complete (``X-Log-Complete``), and whether its last output was lost with its
-    worker (``X-Log-Cut-Off``). 410 says when and why it was deleted.
+    By bytes (``offset``, ``max_bytes``), by lines (``line`` from 1, ``lines``), the ``last`` lines, or all of it; with
+    ``stream`` only those of its bytes that came from there: ``stdout``, ``stderr`` or ``note``.
+    Headers say where the part begins and ends in the whole log (``X-Log-Offset``, ``X-Log-Line``, ``X-Log-End``), how
+    much there is (``X-Log-Size``, ``X-Log-Lines``), whether the log is complete (``X-Log-Complete``), and whether its
+    last output was lost with its worker (``X-Log-Cut-Off``). 410 says when and why it was deleted.
     """
     place, address = _found_log(services, user, asked)
-    if offset is not None:
-        return _response(part_by_bytes(services.logs, address, offset, max_bytes))
-    if line is not None:
-        return _response(part_by_lines(services.logs, address, line, lines))
-    if last is not None:
-        return _response(last_lines(services.logs, address, last))
-    name = raw_name(place.repo.name, place.run.number, place.step.name)
+    if read is not None:
+        part = read(services.logs, address)
+        return _response(part, part if stream is None else part_from(services.logs, address, stream, part))
+    name = raw_name(place.repo.name, place.run.number, f"{place.step.name} {stream or ''}")
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    opened = partial(pieces, services.logs, address)
+    opened = partial(pieces_from, services.logs, address, stream) if stream else partial(pieces, services.logs, address)
     return asked.long_requests.files.response(user.user_id, opened, headers, _MEDIA_TYPE)
 
 
-def _response(part: LogPart) -> Response:
+def _response(part: LogPart, shown: LogPart) -> Response:
     headers = {
+        "x-log-end": str(part.offset + len(part.data)),
         "x-log-offset": str(part.offset),
         "x-log-line": str(part.line),
         "x-log-size": str(part.size_bytes),
@@ -142,7 +171,7 @@ def _response(part: LogPart) -> Response:
         "x-log-complete": "true" if part.complete else "false",
         "x-log-cut-off": "true" if part.cut_off else "false",
     }
-    return Response(part.data, headers=headers, media_type=_MEDIA_TYPE)
+    return Response(shown.data, headers=headers, media_type=_MEDIA_TYPE)
 
 
 @router.get("/steps/{step_id}/log/sources")
@@ -186,6 +215,21 @@ async def search_log(
 
 def _searched(services: Services, user: Actor, asked: _Asked, wanted: Wanted) -> Found:
     return search(services.logs, _found_log(services, user, asked)[1], wanted)
+
+
+@router.get("/steps/{step_id}/log/lines")
+async def get_log_lines(
+    services: ServicesDep, user: CurrentUser, asked: Annotated[_Asked, Depends(_asked)], stream: Stream
+) -> StreamLines:
+    """Which lines of a step's output came, wholly or in part, from ``stdout``, ``stderr`` or ``note``.
+
+    A log is looked at for two seconds at most, and of many ranges there are the first 5,000.
+    """
+    return await asked.long_requests.groups.run(user.user_id, partial(_lines, services, user, asked, stream))
+
+
+def _lines(services: Services, user: Actor, asked: _Asked, stream: Stream) -> StreamLines:
+    return StreamLines.model_validate(lines_from(services.logs, _found_log(services, user, asked)[1], stream))
 
 
 @router.get("/steps/{step_id}/log/groups")

@@ -1,9 +1,11 @@
 """The time axis of a run's page: what took how long, and what it waited for. From the times that are stored."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from web.pages.filters import duration, state_display
+from pipelines.state import State
+from web.pages.filters import duration, size, state_display
 from web.pages.run.job_list import JobGroup, ListedJob
 from workers.db.models import Job, Run, Step
 
@@ -12,6 +14,8 @@ INSTRUCTION_CHARS_MAX = 60
 _SCALE = 1000
 _TICKS = 4
 _PAUSES = ("waited", "prepared")
+_SERVICE_STATES = {"starting": State.RUNNING, "ready": State.PASSED, "ended": State.PASSED, "failed": State.FAILED}
+"""With which icon a service is shown. One that waits to begin has no time yet."""
 _SHORTEST = 3
 """So wide is the bar of what took no time."""
 SAID_MS_MIN = 1000
@@ -96,6 +100,9 @@ def _of_job(axis: _Axis, listed: ListedJob, jobs: Sequence[Job], now: int, *, al
     ]
     rows = [_row(job.title or "pipeline", job, spans, _waits(job, ready, waited_for, begun), now)]
     if listed.shown or alone:
+        end = now if job.finished_ms is None else job.finished_ms
+        rows += [_of_pull(axis, pull, end, ended=job.finished_ms is not None) for pull in job.pulls]
+        rows += _of_services(axis, job, end)
         for step in listed.steps:
             rows += _of_step(axis, step, now)
     return rows
@@ -120,6 +127,56 @@ def _waits(job: Job, ready: int | None, waited_for: Sequence[str], begun: int | 
     if job.started_ms is not None and begun is not None and begun - job.started_ms >= SAID_MS_MIN:
         words.append(f"{duration(begun - job.started_ms)} until its first step began")
     return "; ".join(words)
+
+
+def _of_pull(axis: _Axis, pull: Mapping[str, Any], job_end: int, *, ended: bool) -> Row:
+    """A pull that has no end although the job has ended was given up with it."""
+    start, end = int(pull["started_ms"]), pull["finished_ms"]
+    size_bytes = int(pull["downloaded_bytes"])
+    if end is None:
+        note = "given up with the job" if ended else "is being pulled"
+    elif pull["failed"]:
+        note = "could not be pulled"
+    else:
+        note = f"{size(size_bytes)} downloaded" if size_bytes else ""
+    display = state_display(State.FAILED) if pull["failed"] else None
+    until = job_end if end is None else int(end)
+    icon, word = (display.icon, display.word) if display else ("", "")
+    spans = axis.span("prepared", start, until)
+    return Row(f"pull {pull['image']}", icon, word, spans, duration(until - start), note, level=1)
+
+
+def _of_services(axis: _Axis, job: Job, job_end: int) -> Iterator[Row]:
+    """The rows of the services that have begun. What a service took is the time until it was ready."""
+    for service in job.services:
+        begun, container = service.get("begun_ms"), service.get("started_ms")
+        if begun is None:
+            continue
+        ready, end = service.get("ready_ms"), service.get("finished_ms") or job_end
+        waited_until = end if ready is None else ready
+        spans = axis.span("waited", begun, container or end)
+        if container is not None:
+            spans += axis.span("prepared", container, waited_until)
+        if ready is not None:
+            spans += axis.span("ran", ready, end)
+        display = state_display(_SERVICE_STATES.get(service["state"], State.QUEUED))
+        note = _service_note(service, begun, container, ready)
+        took = duration(waited_until - begun)
+        yield Row(f"service {service['name']}", display.icon, service["state"], spans, took, note, level=1)
+
+
+def _service_note(service: Mapping[str, Any], begun: int, container: int | None, ready: int | None) -> str:
+    """When its container started, when it was ready, and which steps waited for that."""
+    after = service.get("after")
+    steps = f"the steps after {after}" if after else "all steps"
+    words = [] if container is None else [f"its container started after {duration(container - begun)}"]
+    if ready is not None:
+        words.append(f"ready after {duration(ready - begun)}")
+    ended = service.get("finished_ms")
+    if ended is not None:
+        words.append(f"{service['state']} after {duration(ended - begun)}")
+    waited = "waited" if ready is not None or ended is not None else "wait"
+    return "; ".join((*words, f"{steps} {waited} for it"))
 
 
 def _of_step(axis: _Axis, step: Step, now: int) -> list[Row]:

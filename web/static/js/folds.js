@@ -1,4 +1,5 @@
-// Folded parts of a log. A list of what is visible: it has places from 1 on, and each place has a line.
+// What of a log is visible: parts may be folded, and lines of other streams left out. The list has places from 1 on,
+// and each place has a line.
 
 export class FoldedSource {
   constructor(source) {
@@ -6,6 +7,7 @@ export class FoldedSource {
     this.groups = new Map(); // first line -> { line, last, title, kind }
     this.took = new Map(); // first line -> milliseconds, also of groups of one line, which cannot be folded
     this.closed = new Set(); // first lines
+    this.left = null; // ranges of lines that a filter leaves out, in order
     this.hidden = []; // ranges of lines that are not visible, in order, with the number of lines hidden before them
   }
 
@@ -33,23 +35,42 @@ export class FoldedSource {
     this.#arrange();
   }
 
-  // Opens all that hides a line. Returns whether something was closed.
+  // Leaves out all of the first `searched` lines that are in none of these ranges; without ranges, none.
+  only(ranges, searched) {
+    this.left = ranges && [];
+    let next = 1;
+    for (const [first, last] of ranges ?? []) {
+      if (first > next) this.left.push({ first: next, last: first - 1 });
+      next = last + 1;
+    }
+    if (ranges && next <= searched) this.left.push({ first: next, last: searched });
+    this.#arrange();
+  }
+
+  // Opens all that hides a line. Returns whether something was closed, or left out.
   reveal(number) {
+    const leftOut = this.left?.some(({ first, last }) => number >= first && number <= last);
+    if (leftOut) this.only(null);
     const around = [...this.closed].filter((line) => number > line && number <= this.groups.get(line).last);
     for (const line of around) this.closed.delete(line);
     if (around.length) this.#arrange();
-    return around.length > 0;
+    return leftOut || around.length > 0;
   }
 
   #arrange() {
     this.hidden = [];
     let before = 0;
-    for (const line of [...this.closed].sort((a, b) => a - b)) {
+    const folded = [...this.closed].map((line) => ({ first: line + 1, last: this.groups.get(line).last }));
+    for (const { first, last } of [...folded, ...(this.left ?? [])].sort((a, b) => a.first - b.first)) {
       const previous = this.hidden.at(-1);
-      if (previous && line <= previous.last) continue; // inside of a closed one
-      const last = this.groups.get(line).last;
-      this.hidden.push({ first: line + 1, last, before });
-      before += last - line;
+      if (previous && first <= previous.last + 1) {
+        // Overlaps what is hidden already, or follows it.
+        before += Math.max(0, last - previous.last);
+        previous.last = Math.max(previous.last, last);
+        continue;
+      }
+      this.hidden.push({ first, last, before });
+      before += last - first + 1;
     }
   }
 

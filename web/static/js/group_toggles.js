@@ -19,7 +19,7 @@ export class GroupToggles {
     if (!answer?.ok) return;
     this.folded.set((await answer.json()).groups);
     this.all.hidden = !this.folded.groups.size;
-    if (this.folded.closed.size) this.#redraw(this.view.at);
+    if (this.folded.closed.size) this.view.redraw(this.view.at);
     else if (this.folded.took.size) this.view.drawAgain();
   }
 
@@ -63,7 +63,7 @@ export class GroupToggles {
   #toggle(number) {
     const place = this.#placeInView(number);
     this.folded.toggle(number);
-    this.#redraw({ number, place });
+    this.view.redraw({ number, place });
     requestAnimationFrame(() => requestAnimationFrame(() => this.#button(number)?.focus({ preventScroll: true })));
   }
 
@@ -87,15 +87,6 @@ export class GroupToggles {
     const { at, selected, source } = this.view;
     if (fold) this.folded.closeAll([source.count, ...(selected ? [selected.first, selected.last] : [])]);
     else this.folded.openAll();
-    this.#redraw(selected ? { number: selected.first } : at);
-  }
-
-  // Draws the lines anew, with this one where it was.
-  #redraw(at) {
-    const { list } = this.view;
-    const { following } = list;
-    list.clear();
-    if (following || !at) list.follow();
-    else list.show(this.folded.placeOf(at.number), at.place);
+    this.view.redraw(selected ? { number: selected.first } : at);
   }
 }

@@ -7,6 +7,7 @@ import { GroupToggles } from "./group_toggles.js";
 import { addressOf, hashOf, keepPlace, keptPlace, linkedLines } from "./links.js";
 import { LogSource, shownText } from "./log_source.js";
 import { Sources } from "./sources.js";
+import { StreamFilter } from "./stream_filter.js";
 import { VirtualList } from "./virtual_list.js";
 
 const KEEP_PLACE_MS = 300;
@@ -111,6 +112,7 @@ export class LogView {
     this.list.updated = () => this.#updated();
     this.sources = new Sources(this.root, this.lines);
     this.toggles = new GroupToggles(this);
+    this.filter = new StreamFilter(this);
     this.none.hidden = this.source.count > 0;
   }
 
@@ -155,6 +157,14 @@ export class LogView {
     text.append(...runs(shownText(line), line.style).map(drawn));
     element.append(link, ...this.toggles.of(line, text), text);
     return element;
+  }
+
+  // Draws what is visible now, with this line where it was.
+  redraw(at) {
+    const { following } = this.list;
+    this.list.clear();
+    if (following || !at) this.list.follow();
+    else this.list.show(Math.max(1, this.folded.placeOf(at.number)), at.place);
   }
 
   // Draws the lines in view anew, each where it was.

@@ -92,8 +92,10 @@ class Job(Base):
 
     ``carried_from`` is the number of the run in which it ran, where a re-run took it over as it had ended. Until
     ``kept_until_ms`` its machine keeps its files, of ``kept_bytes``. ``files_of`` is the id of the job whose files it
-    goes on with. ``services`` are those of its plan [{name, image, state, message}]; the state is waiting, starting,
-    ready, ended or failed.
+    goes on with. ``services`` are those of its plan [{name, image, after, state, message, begun_ms, started_ms,
+    ready_ms, finished_ms}]; the state is waiting, starting, ready, ended or failed, ``after`` the build step whose
+    image it has, and the times are there once they are known: rows of before 0037 have none. ``pulls`` are those of
+    images, in the order in which they began [{image, started_ms, finished_ms, downloaded_bytes, failed}].
 
     ``key`` is a random name, given at the first claim, for what the job has on a worker's machine; empty before that.
     In another database, or an older copy of this one, no job can have the same.
@@ -130,6 +132,7 @@ class Job(Base):
     on_failure: Mapped[bool] = mapped_column(default=False)
     plan: Mapped[str | None]
     services: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    pulls: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     group_key: Mapped[str | None]
     group_name: Mapped[str] = mapped_column(default="")
     group_limit: Mapped[int] = mapped_column(default=1)

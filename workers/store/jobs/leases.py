@@ -21,6 +21,7 @@ from workers.store.common import CLOCK_STEP_MS, table
 from workers.store.jobs.completion import cancellation_outcome, end_job, lock_job, lock_run, settle
 from workers.store.jobs.concurrency_turns import claimable, has_turn
 from workers.store.jobs.lanes import first_in_lanes, turns_after
+from workers.store.jobs.recording import waiting_service
 
 Labels = Mapping[str, str]
 Ts = TypeVarTuple("Ts")
@@ -149,7 +150,8 @@ def start_steps_over(session: Session, job_id: int, origin: int) -> None:
     }
     session.execute(update(table(Step)).where(Step.job_id == job_id, Step.carried_from.is_(None)).values(fresh))
     job = session.get_one(Job, job_id)
-    job.services = [{**each, "state": "waiting", "message": ""} for each in job.services]
+    job.services = [waiting_service(each) for each in job.services]
+    job.pulls = []
 
 
 def next_ready(session: Session, labels: Labels | None = None) -> int | None:

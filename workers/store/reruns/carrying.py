@@ -61,7 +61,7 @@ class Carried:
         row.carried_from = source.carried_from or self.number
         row.state, row.reason, row.message, row.detail = source.state, source.reason, source.message, source.detail
         row.host, row.started_ms, row.finished_ms = source.host, source.started_ms, source.finished_ms
-        row.services = source.services
+        row.services, row.pulls = source.services, source.pulls
         row.attempt, row.key, row.ready, row.lane = max(row.attempt, 1), row.key or secrets.token_hex(8), True, None
         row.lease_owner, row.lease_until_ms = "", None
         session.flush()

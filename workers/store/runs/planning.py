@@ -17,6 +17,7 @@ from workers.labels import lane_of
 from workers.store.common import plain
 from workers.store.jobs.completion import Finished, end_job, lock_job, nothing_ran, settle, settle_alone
 from workers.store.jobs.lanes import turns_after
+from workers.store.jobs.recording import waiting_service
 from workers.store.reruns.carrying import Carried, carried_over
 from workers.store.runs.concurrency_groups import groups_of
 from workers.store.runs.queueing import trigger_columns
@@ -142,7 +143,7 @@ def _steps(job_id: int, attempt: int, plan: JobPlan) -> Iterable[Step]:
 def _service(service: plans.Service, names: dict[int, str]) -> dict[str, Any]:
     image = service.container.image
     shown = image.name if isinstance(image, plans.NamedImage) else f"the image of '{names.get(image.step, '')}'"
-    return {"name": service.name, "image": shown, "state": "waiting", "message": ""}
+    return waiting_service({"name": service.name, "image": shown, "after": names.get(service.build, "")})
 
 
 def _image(step: plans.Step, names: dict[int, str]) -> str:

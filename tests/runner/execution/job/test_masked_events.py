@@ -27,9 +27,10 @@ def test_no_event_has_a_secret_in_a_text() -> None:
     emit(events.ProblemLinesFound(1, (Annotation("error", f"{SECRET}.c", 1, 2, f"no {SECRET}"),)))
     emit(events.CachesUsed(1, (events.CacheUse(SECRET, SECRET, SECRET),)))
     emit(events.ServiceChanged("db", "failed", f"log: {SECRET}"))
-    assert len(said) == 8
+    emit(events.ImagePullChanged(f"{SECRET}/image", 1.0, 2))
+    assert len(said) == 9
     assert SECRET not in repr(said)
-    assert repr(said).count("********") == 13
+    assert repr(said).count("********") == 14
 
 
 def test_no_part_of_a_report_has_a_secret() -> None:

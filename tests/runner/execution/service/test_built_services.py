@@ -25,7 +25,8 @@ def test_a_service_runs_in_the_image_that_was_just_built(ran: JobRunner) -> None
     assert job.states == [State.PASSED] * 3, job.everything()
     assert job.said(3) == ["built"]
     changes = [event for event in job.events if isinstance(event, ServiceChanged)]
-    assert [(event.name, event.state) for event in changes] == [("web", "starting"), ("web", "ready")]
+    told = [(event.name, event.state, event.has_container) for event in changes]
+    assert told == [("web", "starting", False), ("web", "starting", True), ("web", "ready", False)]
 
 
 def test_a_build_whose_service_does_not_get_ready_fails_with_its_log(ran: JobRunner) -> None:
@@ -42,7 +43,7 @@ def test_a_build_whose_service_does_not_get_ready_fails_with_its_log(ran: JobRun
     assert "no config in here" in outcome.message
     assert "headway: the service 'web' ended" in job.log(1).decode()
     changes = [event for event in job.events if isinstance(event, ServiceChanged)]
-    assert [event.state for event in changes] == ["starting", "failed"]
+    assert [event.state for event in changes] == ["starting", "starting", "failed"]
     assert "no config in here" in changes[-1].message
 
 

@@ -82,3 +82,33 @@ def test_a_repository_is_removed_with_its_runs_and_logs(site: Site, program: Tes
     address = (begun.queued.run_id, begun.queued.job_id, 2, begun.claim.attempt)
     with site.services.logs.open(*address) as reader:
         assert reader.size_bytes == 0
+
+
+def test_only_standard_error_is_asked_for(site: Site, program: TestClient) -> None:
+    site.add_repo()
+    begun = site.begin()
+    with begun.recorder() as record:
+        record(StepStarted(2))
+        record(StepOutput(2, 0, b"one\n", Stream.STDOUT))
+        record(StepOutput(2, 4, b"bad\n", Stream.STDERR))
+        record(StepOutput(2, 8, b"two\nthree\n", Stream.STDOUT))
+        record(StepOutput(2, 18, b"worse\n", Stream.STDERR))
+        record(StepFinished(2, PASSED))
+    path = f"/api/steps/{begun.steps[2]}/log"
+    whole = program.get(path, params={"stream": "stderr"})
+    assert whole.content == b"bad\nworse\n"
+    assert whole.headers["content-disposition"].endswith('-1-test-stderr.log"')
+    assert program.get(path, params={"stream": "stdout"}).content == b"one\ntwo\nthree\n"
+    for query, content, end in (
+        ({"offset": 0, "max_bytes": 6}, b"ba", 6),
+        ({"line": 2, "lines": 2}, b"bad\n", 12),
+        ({"last": 1}, b"worse\n", 24),
+        ({"offset": 24}, b"", 24),
+    ):
+        part = program.get(path, params={**query, "stream": "stderr"})
+        assert (part.content, part.headers["x-log-end"], part.headers["x-log-size"]) == (content, str(end), "24")
+        assert program.get(path, params=query).headers["x-log-end"] == str(end)
+    assert program.get(path, params={"stream": "sterr"}).status_code == 422
+    lines = program.get(f"{path}/lines", params={"stream": "stderr"}).json()
+    assert lines == {"ranges": [[2, 2], [5, 5]], "more": False, "searched_lines": 5}
+    assert program.get(f"{path}/lines").status_code == 422

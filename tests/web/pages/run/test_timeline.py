@@ -16,7 +16,7 @@ def step(number: int, started: int | None, finished: int | None, job: int = 1, *
 
 
 def job(number: int, started: int | None, finished: int | None, **values: object) -> Job:
-    known = {"name": "", "needs": [], "cell": {}, "group_name": "", "delays": 0, "services": [], **values}
+    known = {"name": "", "needs": [], "cell": {}, "group_name": "", "delays": 0, "services": [], "pulls": [], **values}
     return Job(id=number, number=number, state=State.PASSED, started_ms=started, finished_ms=finished, **known)
 
 
@@ -99,6 +99,90 @@ def test_a_long_instruction_is_cut(length: int, shown: str) -> None:
     parts = [{"text": "x" * length}]
     rows = axis((job(1, 100_000, 110_000), [step(1, 100_000, 110_000, facts={"instructions": parts})])).rows
     assert rows[2].name == shown
+
+
+def pull(start: int, end: int | None, size: int = 0, *, failed: bool = False) -> dict[str, object]:
+    times = {"started_ms": start, "finished_ms": end}
+    return {"image": "alpine:3", **times, "downloaded_bytes": size, "failed": failed}
+
+
+def test_a_pull_has_its_time_and_its_size() -> None:
+    pulls = [pull(101_000, 103_000, 3_000_000), pull(103_000, 104_000), pull(104_000, 105_000, failed=True)]
+    rows = axis((job(1, 100_000, 110_000, pulls=pulls), [step(1, 105_000, 110_000)])).rows
+    assert [(row.name, row.icon, row.word, row.took, row.note, row.level) for row in rows[1:4]] == [
+        ("pull alpine:3", "", "", "2.0 s", "2.9 MB downloaded", 1),
+        ("pull alpine:3", "", "", "1.0 s", "", 1),
+        ("pull alpine:3", "failed", "Failed", "1.0 s", "could not be pulled", 1),
+    ]
+    assert spans(rows[1]) == [("prepared", 100, 200)]
+    assert rows[4].name == "s1"
+
+
+@pytest.mark.parametrize(("finished", "note"), [(None, "is being pulled"), (105_000, "given up with the job")])
+def test_a_pull_without_an_end_reaches_as_far_as_its_job(finished: int | None, note: str) -> None:
+    run = Run(created_ms=100_000, finished_ms=finished)
+    row = axis((job(1, 100_000, finished, pulls=[pull(101_000, None)]), []), run=run, now=105_000).rows[1]
+    assert (row.took, row.note, spans(row)) == ("4.0 s", note, [("prepared", 200, 800)])
+
+
+def service(state: str, *times: int | None, after: str = "") -> dict[str, object]:
+    names = ("begun_ms", "started_ms", "ready_ms", "finished_ms")
+    return {"name": "db", "image": "postgres:17", "after": after, "state": state, "message": ""} | dict(
+        zip(names, times, strict=False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "bars", "icon", "took", "note"),
+    [
+        (
+            service("ready", 101_000, 102_000, 104_000, None),
+            [("waited", 100, 100), ("prepared", 200, 200), ("ran", 400, 600)],
+            "passed",
+            "3.0 s",
+            "its container started after 1.0 s; ready after 3.0 s; all steps waited for it",
+        ),
+        (
+            service("ended", 101_000, 102_000, 104_000, 106_000, after="im"),
+            [("waited", 100, 100), ("prepared", 200, 200), ("ran", 400, 200)],
+            "passed",
+            "3.0 s",
+            "its container started after 1.0 s; ready after 3.0 s; ended after 5.0 s; the steps after im waited for it",
+        ),
+        (
+            service("failed", 101_000, None, None, 105_000),
+            [("waited", 100, 400)],
+            "failed",
+            "4.0 s",
+            "failed after 4.0 s; all steps waited for it",
+        ),
+        (
+            service("starting", 101_000, 102_000, None, None),
+            [("waited", 100, 100), ("prepared", 200, 800)],
+            "running",
+            "9.0 s",
+            "its container started after 1.0 s; all steps wait for it",
+        ),
+    ],
+)
+def test_a_service_shows_when_it_was_ready_and_what_waited(
+    shown: dict[str, object], bars: list[tuple[str, int, int]], icon: str, took: str, note: str
+) -> None:
+    row = axis((job(1, 100_000, 110_000, services=[shown]), [])).rows[1]
+    assert (row.name, row.icon, row.word, row.level) == ("service db", icon, shown["state"], 1)
+    assert (spans(row), row.took, row.note) == (bars, took, note)
+
+
+def test_a_service_without_times_has_no_row() -> None:
+    services = [service("waiting"), {"name": "old", "image": "x", "state": "ready", "message": ""}]
+    assert len(axis((job(1, 100_000, 110_000, services=services), [])).rows) == 1
+
+
+def test_only_the_shown_job_has_its_pulls_and_services_there() -> None:
+    both = {"pulls": [pull(101_000, 102_000)], "services": [service("ready", 101_000, 101_000, 101_000)]}
+    jobs = [(job(number, 100_000, 110_000, name=f"j{number}", **both), [step(1, 1, 2, number)]) for number in (1, 2)]
+    names = [row.name for row in axis(*jobs, chosen=jobs[1][1][0]).rows]
+    assert names == ["j1", "j2", "pull alpine:3", "service db", "s1"]
 
 
 def test_what_another_run_did_has_no_bar() -> None:
