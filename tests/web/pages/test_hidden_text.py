@@ -10,7 +10,7 @@ from pipelines.plan import CommandsStep, Container, JobPlan, LeftOut, NamedImage
 from pipelines.state import Outcome, Reason, State
 from pipelines.trigger import Event, PullRequest, Trigger
 from runner.events import InstructionChanged, StepFinished, StepOutput, StepStarted, Stream
-from runner.report_results import CaseName, FailedTest, StepReports, TestResults
+from runner.report_results import CaseName, Coverage, CoveredFile, CoveredFiles, FailedTest, StepReports, TestResults
 from tests.web.conftest import REPO, SHA, Site
 from web.pages.templates import make_templates
 from web.server.app import create_app
@@ -54,7 +54,9 @@ def hostile(site: Site) -> int:
     test = CaseName(HIDDEN, HIDDEN, HIDDEN)
     failed = FailedTest(test, "failed", HIDDEN, 1, HIDDEN, HIDDEN, 1)
     cases = f"\nfailed{test.line_start}{HIDDEN}\t1\n"
-    running.report(StepReports(TestResults({"failed": 1}, 1, (failed,), ((1, test),), cases), warnings=(HIDDEN,)))
+    results = TestResults({"failed": 1}, 1, (failed,), ((1, test),), cases)
+    files = CoveredFiles((CoveredFile(HIDDEN, 1, 2),))
+    running.report(StepReports(results, Coverage(1, 2), (HIDDEN,), files))
     running.keep("index.html", HIDDEN.encode())
     with transaction(site.engine) as session:
         store.finish_job(session, running.claim.job_id, 1, Outcome(State.FAILED, Reason.EXIT_CODE, HIDDEN))
@@ -73,6 +75,7 @@ def test_every_page_shows_what_hides(site: Site, browser: TestClient, hostile: i
         f"/repos/{REPO}/deliveries/1",
         f"/repos/{REPO}/runs/2/artifacts",
         f"/repos/{REPO}/runs/2/tests",
+        f"/repos/{REPO}/runs/2/coverage",
         f"/repos/{REPO}/tests/history?suite={word}&class_name={word}&test={word}",
         "/workers",
         "/disk",
@@ -91,6 +94,7 @@ def test_every_page_shows_what_hides(site: Site, browser: TestClient, hostile: i
         f"/repos/{REPO}/deliveries",
         f"/repos/{REPO}/deliveries/1",
         f"/repos/{REPO}/runs/2/tests",
+        f"/repos/{REPO}/runs/2/coverage",
     ]:
         assert SHOWN in browser.get(path).text, path
 
@@ -105,6 +109,7 @@ def test_every_page_was_looked_at(site: Site) -> None:
         "audit",
         "base",
         "branches",
+        "covered_files",
         "deliveries",
         "delivery",
         "disk",
