@@ -223,11 +223,24 @@ def _set_times(services: Services, run_id: int, shown: ShownRun) -> None:
         session.execute(update(Run).where(Run.id == run_id).values(run_values))
         share = (shown.took_s * 1000 - 1_200) // max(1, len(jobs))
         for at, (job_id, _) in enumerate(jobs):
+            job = session.get_one(Job, job_id)
             start = begun + 1_200 + at * share
-            values = {"created_ms": begun, "started_ms": start, "finished_ms": start + share}
-            session.execute(update(Job).where(Job.id == job_id).values(values))
+            job.created_ms, job.started_ms, job.finished_ms = begun, start, start + share
             steps = session.query(StepRow).where(StepRow.job_id == job_id).order_by(StepRow.number).all()
-            _set_step_times(steps, start, share)
+            prepared = _set_preparation_times(job, start, share)
+            _set_step_times(steps, prepared, start + share - prepared)
+
+
+def _set_preparation_times(job: Job, start_ms: int, share_ms: int) -> int:
+    """The first third of a job with pulls is for them, and for its services. Returns when its steps begin."""
+    if not job.pulls:
+        return start_ms
+    ready = start_ms + share_ms // 3
+    pulled = start_ms + share_ms // 5
+    job.pulls = [{**each, "started_ms": start_ms, "finished_ms": pulled} for each in job.pulls]
+    times = {"begun_ms": start_ms, "started_ms": pulled, "ready_ms": ready, "finished_ms": start_ms + share_ms}
+    job.services = [{**each, **times} for each in job.services]
+    return ready
 
 
 def _set_step_times(steps: Sequence[StepRow], start_ms: int, share_ms: int) -> None:

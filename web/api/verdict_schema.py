@@ -15,6 +15,7 @@ class CauseSchema(BaseModel):
     log_line: int | None = Field(description="The line of the step's log.")
     known: bool | None = Field(description="The test failed in the run before, too; null where that is not known.")
     flaky: bool
+    count: int = Field(description="So many tests of this name failed alike, as in several cells of a matrix.")
 
 
 class VerdictSchema(BaseModel):

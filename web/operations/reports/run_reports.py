@@ -1,7 +1,7 @@
 """The tests and the coverage of a run: which tests failed, and which of them are new."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
@@ -45,6 +45,17 @@ class ShownFailure:
         return f"{self.failure.file}:{self.failure.line}" if self.failure.line else self.failure.file
 
 
+def alike(failures: Iterable[ShownFailure]) -> list[list[ShownFailure]]:
+    """The failures in their order; those of the same test with the same message and place, as in several cells of a
+    matrix, are together.
+    """
+    groups: dict[tuple[object, ...], list[ShownFailure]] = {}
+    for each in failures:
+        key = (each.name, each.failure.message, each.place, each.known, each.failure.flaky)
+        groups.setdefault(key, []).append(each)
+    return list(groups.values())
+
+
 @dataclass(frozen=True)
 class RunReports:
     """What the reports of a run say. ``failed`` has new failures first; of many it has the first ones.
@@ -67,6 +78,11 @@ class RunReports:
 
     def __bool__(self) -> bool:
         return bool(self.counts or self.coverage or self.warnings)
+
+    @property
+    def failed_alike(self) -> Sequence[Sequence[ShownFailure]]:
+        """``failed``, with those together that failed alike."""
+        return alike(self.failed)
 
     @property
     def total(self) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipelines.state import Reason, State
-from web.operations.reports.run_reports import RunReports, ShownFailure
+from web.operations.reports.run_reports import RunReports, ShownFailure, alike
 from web.operations.verdicts.last_line import LogLine
 from workers.db.models import Job, Run, Step
 
@@ -25,6 +25,7 @@ class Cause:
     """One thing that broke. ``log_line`` is a line of the log of the step ``step_id``, None where it is not known.
 
     ``known``: a test that failed also in the run that this one is compared with; None where that is not known.
+    ``count``: so many tests of this name failed alike, as in several cells of a matrix.
     """
 
     step_id: int
@@ -34,6 +35,7 @@ class Cause:
     log_line: int | None = None
     known: bool | None = None
     flaky: bool = False
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -141,12 +143,13 @@ def _of_tests(
     steps = " and ".join(names) if len(names) <= _NAMES_MAX else f"{len(names)} steps"
     cells = _cells(jobs, [counted[each.step_id][0] for each in tests])
     sentence = f"{count:,} of {reports.total:,} tests failed in {steps}{cells}"
-    causes = [_test(counted[each.step_id][1], each) for each in tests[:CAUSES_MAX]]
-    return Verdict(_cut(sentence), tests[0].step_id, causes, count - len(causes))
+    causes = [_test(counted[group[0].step_id][1], group) for group in alike(tests)[:CAUSES_MAX]]
+    return Verdict(_cut(sentence), tests[0].step_id, causes, count - sum(each.count for each in causes))
 
 
-def _test(step: Step, each: ShownFailure) -> Cause:
-    row = each.failure
+def _test(step: Step, group: Sequence[ShownFailure]) -> Cause:
+    first = group[0]
+    row = first.failure
     # Problem lines of the log name the same places: the first one leads into the log.
     line = next(
         (
@@ -156,7 +159,7 @@ def _test(step: Step, each: ShownFailure) -> Cause:
         ),
         None,
     )
-    return Cause(step.id, row.message, str(each.name), each.place, line, each.known, row.flaky)
+    return Cause(step.id, row.message, str(first.name), first.place, line, first.known, row.flaky, len(group))
 
 
 def _problem(step: Step, found: dict[str, object]) -> Cause:

@@ -78,6 +78,21 @@ def test_so_many_causes_are_named(count: int, shown: int, more: int) -> None:
     assert (len(verdict.causes), verdict.more) == (shown, more)
 
 
+def test_a_test_that_failed_alike_in_several_cells_is_one_cause() -> None:
+    cells = [job(number, State.FAILED, "test", {"PYTHON": f"3.{number}"}) for number in range(1, 5)]
+    found = [failure(number, name) for number in range(1, 5) for name in ("one", "two")]
+    other = failure(4, "one", 7)
+    reports = RunReports(Counter(failed=9), failed=[*found, other])
+    verdict = said(run(State.FAILED), *((each, [failed(each.number)]) for each in cells), reports=reports)
+    assert verdict.sentence == "9 of 9 tests failed in 4 steps, in all cells"
+    assert [(each.test, each.place, each.step_id, each.count) for each in verdict.causes] == [
+        ("one", "a.py", 1, 4),
+        ("two", "a.py", 1, 4),
+        ("one", "a.py:7", 4, 1),
+    ]
+    assert verdict.more == 0
+
+
 def test_tests_of_a_step_whose_failure_is_ignored_decide_nothing() -> None:
     reports = RunReports(Counter(failed=1), failed=[failure(1, "one")])
     jobs = job(1, State.FAILED, ignore=[1]), [failed(1), failed(2)]

@@ -35,7 +35,7 @@ def test_only_lines_of_standard_error_are_shown(site: Site, page: Page) -> None:
     many = b"".join(b"line %d\n" % number for number in range(20_000))
     begun = written(site, (OUT, many), (ERR, b"bad\n"), (OUT, many), (ERR, b"worse\nworst\n"), (OUT, b"end\n"))
     page.goto(run_page(begun))
-    only = page.get_by_role("button", name="Standard error only")
+    only = page.get_by_role("button", name="Stderr only")
     expect(only).to_have_attribute("aria-pressed", "false")
     expect(page.get_by_role("link", name="Standard error only")).to_be_hidden()
     only.click()
@@ -52,7 +52,7 @@ def test_only_lines_of_standard_error_are_shown(site: Site, page: Page) -> None:
 
 def test_all_lines_come_back(site: Site, page: Page) -> None:
     page.goto(run_page(written(site, (ERR, b"bad\n"), (OUT, b"one\ntwo\n"), (ERR, b"worse\n"))))
-    only = page.get_by_role("button", name="Standard error only")
+    only = page.get_by_role("button", name="Stderr only")
     only.click()
     expect(page.locator(".line")).to_have_count(2)
     only.click()
@@ -61,7 +61,7 @@ def test_all_lines_come_back(site: Site, page: Page) -> None:
 
 def test_a_log_without_standard_error_shows_no_line(site: Site, page: Page) -> None:
     page.goto(run_page(written(site, (OUT, b"one\ntwo\n"))))
-    only = page.get_by_role("button", name="Standard error only")
+    only = page.get_by_role("button", name="Stderr only")
     only.click()
     expect(page.locator(".line")).to_have_count(0)
     only.click()
@@ -74,7 +74,7 @@ def test_what_a_running_step_writes_is_looked_at_again(site: Site, page: Page) -
         record(StepStarted(2))
         record(StepOutput(2, 0, b"bad\n", ERR))
         page.goto(run_page(begun))
-        page.get_by_role("button", name="Standard error only").click()
+        page.get_by_role("button", name="Stderr only").click()
         expect(page.locator(".line")).to_have_count(1)
         record(StepOutput(2, 4, b"good\n", OUT))
         record(StepOutput(2, 9, b"worse\n", ERR))
