@@ -39,23 +39,27 @@ def search_runs(session: Session, repo_id: int, only: RunFilter, before: int | N
     looked_at: list[ColumnElement[bool]]
     if asked:
         candidates = _candidates(session, repo_id, asked[0], before)
-        oldest = candidates[LOOKED_AT_MAX - 1] if len(candidates) > LOOKED_AT_MAX else 1
-        looked_at = [Run.number.in_(candidates[:LOOKED_AT_MAX])]
+        oldest = candidates[LOOKED_AT_MAX - 1][1] if len(candidates) > LOOKED_AT_MAX else 1
+        # By id: without statistics PostgreSQL would read all runs of the repository for these numbers.
+        looked_at = [Run.id.in_([run_id for run_id, _ in candidates[:LOOKED_AT_MAX]])]
     else:
         # A range also where numbers are missing, of removed runs: without one PostgreSQL may read all.
         oldest = max(1, before - LOOKED_AT_MAX)
-        looked_at = [Run.number >= oldest, Run.number < before]
-    query = select(Run).where(Run.repo_id == repo_id, *looked_at, *asked[1:], *rest)
+        looked_at = [Run.repo_id == repo_id, Run.number >= oldest, Run.number < before]
+    query = select(Run).where(*looked_at, *asked[1:], *rest)
     found = session.scalars(query.order_by(Run.number.desc()).limit(limit + 1)).all()
     if len(found) > limit:
         return FoundRuns(found[:limit], found[limit - 1].number)
     return FoundRuns(found, oldest, incomplete=True) if oldest > 1 else FoundRuns(found)
 
 
-def _candidates(session: Session, repo_id: int, lead: ColumnElement[bool], before: int) -> Sequence[int]:
-    """The numbers of the newest runs that an index finds, one more than are looked at."""
-    query = select(Run.number).where(Run.repo_id == repo_id, Run.number < before, lead)
-    return session.scalars(query.order_by(Run.number.desc()).limit(LOOKED_AT_MAX + 1)).all()
+def _candidates(
+    session: Session, repo_id: int, lead: ColumnElement[bool], before: int
+) -> list[tuple[int, int]]:  # fmt: skip
+    """The ids and numbers of the newest runs that an index finds, one more than are looked at."""
+    query = select(Run.id, Run.number).where(Run.repo_id == repo_id, Run.number < before, lead)
+    rows = session.execute(query.order_by(Run.number.desc()).limit(LOOKED_AT_MAX + 1))
+    return [(run_id, number) for run_id, number in rows]
 
 
 def _unindexed(only: RunFilter) -> list[ColumnElement[bool]]:
