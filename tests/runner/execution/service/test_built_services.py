@@ -25,8 +25,8 @@ def test_a_service_runs_in_the_image_that_was_just_built(ran: JobRunner) -> None
     assert job.states == [State.PASSED] * 3, job.everything()
     assert job.said(3) == ["built"]
     changes = [event for event in job.events if isinstance(event, ServiceChanged)]
-    told = [(event.name, event.state, event.has_container) for event in changes]
-    assert told == [("web", "starting", False), ("web", "starting", True), ("web", "ready", False)]
+    seen = [(event.name, event.state, event.has_container) for event in changes]
+    assert seen == [("web", "starting", False), ("web", "starting", True), ("web", "ready", False)]
 
 
 def test_a_build_whose_service_does_not_get_ready_fails_with_its_log(ran: JobRunner) -> None:
