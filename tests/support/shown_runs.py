@@ -238,7 +238,7 @@ def _set_preparation_times(job: Job, start_ms: int, share_ms: int) -> int:
     ready = start_ms + share_ms // 3
     pulled = start_ms + share_ms // 5
     job.pulls = [{**each, "started_ms": start_ms, "finished_ms": pulled} for each in job.pulls]
-    times = {"begun_ms": start_ms, "started_ms": pulled, "ready_ms": ready, "finished_ms": start_ms + share_ms}
+    times = {"begun_ms": start_ms, "started_ms": pulled, "ready_ms": ready}
     job.services = [{**each, **times} for each in job.services]
     return ready
 
