@@ -18,7 +18,7 @@ def listed(connection: Connection, path: str, **query: str | Sequence[str] | Map
     """The engine's answer to a GET of a list. A mapping in ``query`` is sent as JSON. Raises StepError.
 
     The containerd store reads an image's content and a container's files after it has made the list, and the whole
-    request fails if one of them is gone by then: with status 404, or with 500 if it was a container.
+    request fails if one of them was removed meanwhile: with status 404, or with 500 if it was a container.
     """
     texts = {key: json.dumps(value) if isinstance(value, Mapping) else value for key, value in query.items()}
     for _ in range(CONFLICT_TRIES_MAX):
