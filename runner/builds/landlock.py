@@ -4,14 +4,16 @@ A step that runs during a build can replace a folder of the build context by a s
 check, and before the build client opens it. A confined client cannot read where the link leads.
 """
 
-import ctypes
 import os
 import struct
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from ctypes import CDLL
 
 _T = TypeVar("_T")
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -39,13 +41,16 @@ def confined(start: Callable[[], _T], readable: Iterable[Path | str]) -> _T:
 
 def _restrict_and_start(start: Callable[[], _T], readable: Iterable[Path | str]) -> _T:
     if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
+        # It loads slowly, and most runs of `headway run` build nothing.
+        from ctypes import CDLL  # noqa: PLC0415
+
+        libc = CDLL(None, use_errno=True)
         if libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG) > 0:
             _restrict(libc, readable)
     return start()
 
 
-def _restrict(libc: ctypes.CDLL, readable: Iterable[Path | str]) -> None:
+def _restrict(libc: "CDLL", readable: Iterable[Path | str]) -> None:
     handled = struct.pack("=Q", _READ_FILE | _READ_FOLDER)
     rules = _checked(libc.syscall(_CREATE_RULESET, handled, len(handled), 0))
     try:
@@ -58,7 +63,7 @@ def _restrict(libc: ctypes.CDLL, readable: Iterable[Path | str]) -> None:
         os.close(rules)
 
 
-def _allow(libc: ctypes.CDLL, rules: int, path: Path) -> None:
+def _allow(libc: "CDLL", rules: int, path: Path) -> None:
     place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         rights = _READ_FILE | (_READ_FOLDER if path.is_dir() else 0)
@@ -69,6 +74,8 @@ def _allow(libc: ctypes.CDLL, rules: int, path: Path) -> None:
 
 def _checked(result: int) -> int:
     if result < 0:
+        import ctypes  # noqa: PLC0415
+
         number = ctypes.get_errno()
         raise OSError(number, f"Landlock: {os.strerror(number)}")
     return result

@@ -1,14 +1,17 @@
 """The connection to the engine: finds it and asks for its version once, at the first request."""
 
+import json
 import socket
 from collections.abc import Mapping
 from http import HTTPStatus
 from threading import Lock
+from typing import Any
 
 from pipelines.state import Reason
 from runner.docker.compatibility import EngineVersion, parse_engine_version
 from runner.docker.endpoints.resolution import find_endpoint
 from runner.docker.endpoints.transport import REQUEST_TIMEOUT_S, Transport
+from runner.docker.error_mapping import EngineAnswerError, answer_message
 from runner.errors import MachineError
 
 _SHOWN_CHARS_MAX = 200
@@ -64,6 +67,14 @@ class Connection:
     def get(self, path: str) -> tuple[int, bytes]:
         """The status and body of a GET."""
         return self.transport.get(self._versioned(path))
+
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+        """The body of the answer to a request; ``body`` is sent as JSON. Raises EngineAnswerError."""
+        sent = None if body is None else json.dumps(body).encode()
+        status, answer = self.transport.request(method, self._versioned(path), sent)
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise EngineAnswerError(status, answer_message(answer))
+        return answer
 
     def open(self, path: str) -> tuple[socket.socket, str]:
         """A new connection for a raw request, and the path with the API version."""

@@ -1,24 +1,41 @@
 """Maps errors of the Docker Engine to Headway's errors: each with its reason, as the step's fault or the machine's."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from pipelines.state import Reason
 from runner.docker.references import registry_host
 from runner.docker.registry_answers import TransientRegistryError, transient_answer
 from runner.errors import MachineError, NoAddressError, StepError, UnseenFolderError, with_prefix
 
-if TYPE_CHECKING:
-    from runner.docker.sdk import errors as _errors
-
-
 # The SDK is imported only if an error has occurred: see ``Engine``.
 # ruff: noqa: PLC0415
+
+
+class EngineAnswerError(Exception):
+    """The engine answered a request that was sent without the SDK with an error status; ``explanation`` is its message.
+
+    It is what ``APIError`` is for requests of the SDK.
+    """
+
+    def __init__(self, status_code: int, explanation: str) -> None:
+        super().__init__(explanation)
+        self.status_code = status_code
+        self.explanation = explanation
+
+
+def answer_message(body: bytes) -> str:
+    """The message in the body of an error, which is JSON where the engine itself answers."""
+    words = body.decode(errors="replace")
+    try:
+        return str(json.loads(words)["message"])
+    except (ValueError, KeyError, TypeError):
+        return words.strip()
 
 
 def sdk_errors() -> ModuleType:
@@ -44,9 +61,13 @@ def _faults() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns exceptions of the SDK into Headway's errors, each with its reason."""
+    """Turns errors of requests to the engine into Headway's errors, each with its reason."""
     try:
         yield
+    except StepError:
+        raise
+    except EngineAnswerError as error:
+        raise classify(error) from error
     except _faults() as error:
         raise classify(error) from error
 
@@ -54,16 +75,20 @@ def translated() -> Iterator[None]:
 @contextmanager
 def absent_is_fine(*, conflict: bool = False) -> Iterator[None]:
     """Ignores that the object does not exist or, with ``conflict``, that it is stopped or being removed."""
+    fine = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT if conflict else None}
     try:
         yield
+    except EngineAnswerError as error:
+        if error.status_code not in fine:
+            raise
     except sdk_errors().APIError as error:
-        if error.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT if conflict else None}:
+        if error.status_code not in fine:
             raise
 
 
-def start_error(error: "_errors.APIError") -> StepError:
+def start_error(error: EngineAnswerError) -> StepError:
     """The error for a container that could not be started."""
-    text = str(error.explanation or error)
+    text = error.explanation
     if "exec" in text and ("executable file not found" in text or "no such file or directory" in text):
         hint = "a step with commands needs an image that has a shell (sh); use another image, or `entrypoint`"
         return StepError(Reason.BAD_COMMAND, f"the image cannot run the step's command: {_last_line(text)}; {hint}")
@@ -107,21 +132,21 @@ _REFUSED = ("denied", "unauthorized", "authentication required", "no basic auth 
 
 
 def engine_words(error: Exception) -> str:
-    """What the engine said, by an exception of the SDK."""
+    """What the engine said, by the error of a request."""
     explanation = getattr(error, "explanation", None)
     return explanation.decode(errors="replace") if isinstance(explanation, bytes) else str(explanation or error)
 
 
 def classify(error: Exception) -> StepError:
-    """Headway's error for an exception of the SDK."""
-    text = engine_words(error)
-    if isinstance(error, sdk_errors().APIError):
-        known = classify_text(text)
-        bad_request = error.status_code == HTTPStatus.BAD_REQUEST or any(sign in text for sign in _BAD_REQUEST)
-        if bad_request and known.reason is Reason.INTERNAL:
-            return StepError(Reason.INVALID_PIPELINE, f"the Docker Engine refuses what the step asks for: {text}")
-        return known
-    return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away during a request: {_last_line(text)}")
+    """Headway's error for one of a request to the engine, sent by the SDK or without it."""
+    text, status = engine_words(error), getattr(error, "status_code", None)
+    if status is None:
+        return MachineError(Reason.ENGINE_GONE, f"the Docker Engine went away during a request: {_last_line(text)}")
+    known = classify_text(text)
+    bad_request = status == HTTPStatus.BAD_REQUEST or any(sign in text for sign in _BAD_REQUEST)
+    if bad_request and known.reason is Reason.INTERNAL:
+        return StepError(Reason.INVALID_PIPELINE, f"the Docker Engine refuses what the step asks for: {text}")
+    return known
 
 
 def classify_text(text: str) -> StepError:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from runner.docker.connection import Connection
-from runner.docker.error_mapping import classify_text
+from runner.docker.error_mapping import answer_message, classify_text
 from runner.errors import with_prefix
 
 CONFLICT_TRIES_MAX = 20
@@ -25,15 +25,7 @@ def listed(connection: Connection, path: str, **query: str | Sequence[str] | Map
         status, body = connection.get(f"{path}?{urlencode(texts, doseq=True)}")
         if status == HTTPStatus.OK:
             return json.loads(body)
-        words = body.decode(errors="replace")
+        words = answer_message(body)
         if status != HTTPStatus.NOT_FOUND and "not found" not in words:
             break
-    raise with_prefix(classify_text(_message(words)), f"GET {path} failed with status {status}: ")
-
-
-def _message(words: str) -> str:
-    """The message in an error's body, which is JSON where the engine itself answers."""
-    try:
-        return str(json.loads(words)["message"])
-    except (ValueError, KeyError, TypeError):
-        return words.strip()
+    raise with_prefix(classify_text(words), f"GET {path} failed with status {status}: ")

@@ -6,12 +6,9 @@ removed together with it.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from runner.errors import StepError
-
-if TYPE_CHECKING:
-    from runner.docker.sdk import types
 
 OPTIONS_BYTES_MAX = 3800
 """The kernel takes a page of options."""
@@ -44,13 +41,11 @@ class Overlay:
         return plain and len(self.options.encode()) <= OPTIONS_BYTES_MAX
 
 
-def overlay_mount(overlay: Overlay) -> "types.Mount":
-    """The mount for the engine."""
-    from runner.docker.sdk import types  # noqa: PLC0415 - importing it takes long
-
+def overlay_mount(overlay: Overlay) -> dict[str, Any]:
+    """The mount, as the engine's API has it."""
     options = {"type": "overlay", "device": "overlay", "o": overlay.options}
-    driver = types.DriverConfig("local", options)
-    return types.Mount(overlay.target, None, "volume", no_copy=True, driver_config=driver)
+    volume = {"NoCopy": True, "DriverConfig": {"Name": "local", "Options": options}}
+    return {"Type": "volume", "Target": overlay.target, "VolumeOptions": volume}
 
 
 def is_mount_failure(error: StepError) -> bool:

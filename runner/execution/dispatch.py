@@ -5,13 +5,14 @@ from typing import assert_never
 
 from pipelines.plan import BuildStep, CommandsStep, PluginStep, PushStep, Step
 from pipelines.state import Outcome
-from runner.execution.builds.build_step import build
-from runner.execution.builds.push_step import push
 from runner.execution.container import step_container
 from runner.execution.container.going_on import go_on
 from runner.execution.container.step_container import OnBegun, StartedContainer
 from runner.execution.job.job import Job
 from runner.logs.output import Output
+
+# Builds load slowly, and most runs of `headway run` have none. A worker loads them before it forks (pool_memory.py).
+# ruff: noqa: PLC0415
 
 
 def perform(
@@ -32,9 +33,13 @@ def perform(
             gone_on = go_on(job, step, output, on_begun) if job.resumption else None
             return gone_on or step_container.run(job, step, output, prestarted(), on_begun)
         case BuildStep():
+            from runner.execution.builds.build_step import build
+
             job.journal.begun(step.number)
             return build(job, step, output)
         case PushStep():
+            from runner.execution.builds.push_step import push
+
             job.journal.begun(step.number)
             return push(job, step, output)
         case _:

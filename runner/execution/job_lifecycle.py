@@ -5,9 +5,9 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.state import Outcome, Reason, State
-from runner.builds.buildkit import Builder
 from runner.caches.keys import KeyResolver
 from runner.cancellation import Cancel
 from runner.cleanup.folder_removal import remove_tree
@@ -31,6 +31,9 @@ from runner.private import NotPrivateError, private_folder
 from runner.source.git.server import TransientGitError
 from runner.threads import in_background, wait_for
 
+if TYPE_CHECKING:
+    from runner.builds.buildkit import Builder
+
 WORKSPACE = "workspace"
 """The name of the folder, in the job's, that its containers see."""
 
@@ -43,7 +46,7 @@ def _no_leftovers() -> None:
 def open_job(
     assignment: Assignment,
     engine: Engine,
-    builder: Callable[[], Builder],
+    builder: Callable[[], "Builder"],
     emit: Emit,
     cancel: Cancel,
     on_cleanup_error: Callable[[str], None],

@@ -33,7 +33,7 @@ def working_entries(tree: WorkingTree, how: Checkout) -> Sequence[TreeEntry]:
 
 
 def _with_changes(tree: WorkingTree, known: Sequence[TreeEntry]) -> Sequence[TreeEntry]:
-    source = Source(tree.folder, tree.head, "")
+    source = Source(tree.folder, tree.head)
     changed = {change.path: change.mode for change in changes(source)}
     for name in new_files(source):
         changed |= {each: "" for each in within(tree.folder, name) if os.path.lexists(tree.folder / each)}

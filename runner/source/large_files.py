@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pipelines.state import Reason
@@ -13,7 +14,9 @@ from runner.source.git.git_failures import Failure
 from runner.source.git.git_words import without_login
 from runner.source.git.reach import WORKERS_OWN
 from runner.source.git.server import PermanentGitError, RepoServer, TransientGitError
-from runner.source.lfs_gateway import LfsGateway, lfs_gateway
+
+if TYPE_CHECKING:
+    from runner.source.lfs_gateway import LfsGateway
 
 # For git-lfs itself, on this machine.
 _FILTERS = (
@@ -63,6 +66,8 @@ def _add(server: RepoServer, folder: Path, storage: Path, origin: str) -> None:
         hint = "LFS files of another server come by https:// alone; set lfs.url in the .lfsconfig of this submodule"
         raise StepError(Reason.CLONE_FAILED, f"cannot fetch LFS files from {url!r}: {hint}")
     else:
+        from runner.source.lfs_gateway import lfs_gateway  # noqa: PLC0415 - it loads an HTTP server, and few need it
+
         with lfs_gateway(url, server.reach, server.egress) as gateway:
             try:
                 _fetch(server, folder, storage, gateway.url)
@@ -85,7 +90,7 @@ def _fetch(server: RepoServer, folder: Path, storage: Path, url: str) -> None:
         raise MachineError(Reason.CLONE_FAILED, f"git-lfs is not installed on this worker; {hint}") from error
 
 
-def _of_gateway(gateway: LfsGateway, error: GitError) -> StepError:
+def _of_gateway(gateway: "LfsGateway", error: GitError) -> StepError:
     """What the failure means: git-lfs knows no more than the gateway has answered it."""
     subject = f"cannot fetch LFS files from {without_login(gateway.server)}"
     if gateway.closed:

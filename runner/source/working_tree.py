@@ -1,9 +1,11 @@
 """The source of ``headway run``: the working tree as it is now, uncommitted files included."""
 
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pipelines.clone_address import forge_from, name_from
@@ -19,16 +21,30 @@ from runner.source.git.git import GitError, run_git
 from runner.source.git.git_words import without_login
 from runner.source.git.users_git import users_git
 from runner.source.repository_file import read_repository_file
-from runner.source.working_tree_files import Source, copy, files_in, lay_out, new_files, strange_files
+from runner.source.working_tree_files import (
+    Source,
+    copy,
+    files_in,
+    files_of,
+    lay_out,
+    new_files,
+    strange_files,
+    tracked_files,
+)  # fmt: skip
 
 NO_BRANCH = "HEAD"
 """What git calls the branch where none is checked out. It is no repository's default branch, so nothing is `latest`."""
+
+_REMOTE = re.compile(r"(?P<name>[^\t]+)\t(?P<url>.*) \(fetch\)(?: \[[^]]*\])?")
+"""A line of `git remote --verbose`; in brackets stands the filter of a partial clone."""
 
 
 @dataclass(frozen=True)
 class WorkingTree:
     """A folder with source code. ``head`` is its commit, if it is in a git repository that has one; ``top`` is true if
     it is the root of that repository. ``in_repository`` is true also before the first commit.
+
+    What git says of it is asked once: each question costs a start of git before the first container of a run.
     """
 
     folder: Path
@@ -61,7 +77,7 @@ class WorkingTree:
             changed_files=self._changed(parents.partition(" ")[0]),
         )
 
-    @property
+    @cached_property
     def branch(self) -> str:
         """The branch that is checked out; ``HEAD`` if none is, as git says it."""
         if not self.in_repository:
@@ -72,24 +88,37 @@ class WorkingTree:
         """Sentences about what a run of this tree lacks. ``branch`` is what the user has named, if anything."""
         if not branch and self.branch == NO_BRANCH:
             yield f"no branch is checked out: the run's branch is {NO_BRANCH}; --branch NAME names another"
-        for name in strange_files(self.folder, files_in(self.folder) if self.in_repository else self._all()):
+        names = files_of(self._source, self._tracked, self._new) if self.in_repository else self._all()
+        for name in strange_files(self.folder, names):
             yield f"{name} is a pipe, a socket or a device: it is left out"
+
+    @cached_property
+    def _source(self) -> Source:
+        return Source(self.folder, self.head, self.remote())
+
+    @cached_property
+    def _tracked(self) -> list[str]:
+        return tracked_files(self._source)
+
+    @cached_property
+    def _new(self) -> list[str]:
+        return new_files(self._source)
 
     def _all(self) -> Iterator[str]:
         return (str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
 
     def _changed(self, base: str) -> tuple[str, ...]:
         """Files changed by the last commit and since then; ``base`` is the commit before it, if any."""
-        since = self._differing(base) if base else self.git("ls-files", "-z")
-        new = [os.fsencode(name).decode(errors="replace") for name in new_files(Source(self.folder, self.head, ""))]
-        return tuple(dict.fromkeys(name for name in [*since.split("\0"), *new] if name))
+        since = self._differing(base) if base else _readable(self._tracked)
+        return tuple(dict.fromkeys([*since, *_readable(self._new)]))
 
-    def _differing(self, base: str) -> str:
+    def _differing(self, base: str) -> list[str]:
         command = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "--relative", "-z", base)
         try:
-            return self.git(*command)
+            names = self.git(*command)
         except GitError:  # a clone without trees fetches them with its user's login
-            return users_git(self.folder, *command).decode(errors="replace")
+            names = users_git(self.folder, *command).decode(errors="replace")
+        return [name for name in names.split("\0") if name]
 
     def context(self) -> Context:
         """The run's context, as far as it is known without a server. The repository is named after its remote."""
@@ -100,24 +129,27 @@ class WorkingTree:
 
     def remote(self) -> str:
         """The address of ``origin``, else of the first remote, without a login; empty if there is none."""
-        if not self.versioned:
-            return ""
-        name = self._remote_name()
-        return without_login(self.git("remote", "get-url", name, default="")) if name else ""
+        return self._remote[1]
 
-    def _remote_name(self) -> str:
-        names = self.git("remote", default="").splitlines()
-        return "origin" if "origin" in names else next(iter(names), "")
+    @cached_property
+    def _remote(self) -> tuple[str, str]:
+        """Name and address of the remote; both empty if there is none."""
+        if not self.versioned:
+            return "", ""
+        lines = map(_REMOTE.fullmatch, self.git("remote", "--verbose", default="").splitlines())
+        urls = {line["name"]: line["url"] for line in lines if line}
+        name = "origin" if "origin" in urls else next(iter(urls), "")
+        return name, without_login(urls[name]) if name else ""
 
     def _default_branch(self) -> str:
         if not self.versioned:
             return "main"
-        of_remote = f"refs/remotes/{self._remote_name() or 'origin'}/"
-        if known := self.git("symbolic-ref", "--quiet", f"{of_remote}HEAD", default=""):
+        of_remote = f"refs/remotes/{self._remote[0]}/" if self._remote[0] else ""
+        if of_remote and (known := self.git("symbolic-ref", "--quiet", f"{of_remote}HEAD", default="")):
             return known.removeprefix(of_remote)
-        refs = self.git("for-each-ref", "--format=%(refname)", of_remote, "refs/heads/").splitlines()
-        names = {ref.removeprefix(of_remote).removeprefix("refs/heads/") for ref in refs}
-        return next((name for name in ("main", "master") if name in names), "main")
+        usual = [f"{place}{name}" for name in ("main", "master") for place in (of_remote, "refs/heads/") if place]
+        refs = self.git("for-each-ref", "--format=%(refname)", *usual).splitlines()
+        return next((ref.rpartition("/")[2] for ref in usual if ref in refs), "main")
 
     def pipeline(self) -> list[PipelineFile]:
         """The pipeline files; none if there is only a Dockerfile. Raises StepError if there is neither."""
@@ -141,7 +173,7 @@ class WorkingTree:
         Of a git repository no ignored files; of the root of one also a ``.git``, as on a server.
         """
         if self.top:
-            lay_out(Source(self.folder, self.head, self.remote()), target, how, for_builds=for_builds)
+            lay_out(self._source, target, how, for_builds=for_builds)
             return
         target.mkdir(parents=True)
         for name in self._files():
@@ -174,10 +206,22 @@ def working_tree(folder: Path) -> WorkingTree:
     if not folder.is_dir():
         raise StepError(Reason.NO_PIPELINE, f"{folder} is not a folder")
     probe = WorkingTree(folder)
-    if not shutil.which("git") or probe.git("rev-parse", "--is-inside-work-tree", default="") != "true":
+    inside, _, head = _found_by_git(probe).partition("\n")
+    if inside != "true":
         return probe
-    head = probe.git("rev-parse", "--verify", "--quiet", "HEAD", default="")
     return WorkingTree(folder, top=bool(head) and (folder / ".git").exists(), head=head, in_repository=True)
+
+
+def _found_by_git(probe: WorkingTree) -> str:
+    """Whether the folder is in a work tree, and on a second line the commit, if it has one."""
+    if not shutil.which("git"):
+        return ""
+    inside = ("rev-parse", "--is-inside-work-tree")
+    return probe.git(*inside, "HEAD", default="") or probe.git(*inside, default="")
+
+
+def _readable(names: Iterable[str]) -> list[str]:
+    return [os.fsencode(name).decode(errors="replace") for name in names]
 
 
 def _candidates(root: Path) -> list[str]:

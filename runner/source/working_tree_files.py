@@ -10,6 +10,8 @@ import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NamedTuple
@@ -36,20 +38,24 @@ _POINTER_BYTES_MAX = 1024
 _READ_BYTES = 1024 * 1024
 
 
-class Source(NamedTuple):
+@dataclass(frozen=True)
+class Source:
     """A working tree: its folder, its commit, and the address of its remote, empty if it has none."""
 
     folder: Path
-    head: str
-    origin: str
+    head: str = ""
+    origin: str = ""
+
+    @cached_property
+    def _options(self) -> list[str]:
+        return users_settings(self.folder)
 
     def names(self, *arguments: str, stdin: bytes | None = None) -> list[str]:
         """What a git command prints with NUL after each, with names as the operating system has them."""
         with TemporaryFile() as given:
             given.write(stdin or b"")
             given.seek(0)
-            options = users_settings(self.folder)
-            output = run_git(["git", *options, "-C", str(self.folder), *arguments], stdin=given)
+            output = run_git(["git", *self._options, "-C", str(self.folder), *arguments], stdin=given)
         return [os.fsdecode(each) for each in output.split(b"\0")[:-1]]
 
 
@@ -121,17 +127,27 @@ def is_ignored(folder: Path, name: str) -> bool:
     """Does git ignore the file? Never outside of a repository, nor where the file is tracked."""
     arguments = ("--literal-pathspecs", "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", name)
     try:
-        return bool(Source(folder, "", "").names(*arguments))
+        return bool(Source(folder).names(*arguments))
     except GitError:
         return False
 
 
+def tracked_files(source: Source) -> list[str]:
+    """The files of a folder in git's index."""
+    return source.names("ls-files", "-z", "--cached")
+
+
 def files_in(folder: Path) -> Iterator[str]:
     """The files of a folder in a repository that git does not ignore, with those of the repositories inside it."""
-    source = Source(folder, "", "")
-    for name in dict.fromkeys([*source.names("ls-files", "-z", "--cached"), *new_files(source)]):
-        if os.path.lexists(folder / name):
-            yield from within(folder, name)
+    source = Source(folder)
+    return files_of(source, tracked_files(source), new_files(source))
+
+
+def files_of(source: Source, tracked: Iterable[str], new: Iterable[str]) -> Iterator[str]:
+    """Those of the files that are there, and in place of a repository inside the folder its files."""
+    for name in dict.fromkeys([*tracked, *new]):
+        if os.path.lexists(source.folder / name):
+            yield from within(source.folder, name)
 
 
 def within(folder: Path, name: str) -> Iterator[str]:
@@ -234,7 +250,7 @@ def _digest(path: Path) -> str:
 
 
 def _copy_large_files(source: Source, target: Path) -> None:
-    tracked = [name for name in source.names("ls-files", "-z") if os.path.lexists(source.folder / name)]
+    tracked = [name for name in tracked_files(source) if os.path.lexists(source.folder / name)]
     for name in _filtered_by_lfs(source, tracked):
         path = source.folder / name
         if path.stat().st_size <= _POINTER_BYTES_MAX and _POINTER.match(path.read_bytes()):

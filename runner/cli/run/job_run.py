@@ -15,7 +15,6 @@ from rich.text import Text
 from pipelines.plan import Checkout, JobPlan
 from pipelines.state import Outcome, State
 from pipelines.visible import visible_line
-from runner.builds.buildkit import Builder, find_builder
 from runner.cancellation import Cancel
 from runner.cli.run.artifacts import LocalArtifacts
 from runner.cli.run.bootstrap import RunBootstrap
@@ -35,6 +34,7 @@ from runner.source.working_tree import WorkingTree
 from runner.threads import in_background
 
 if TYPE_CHECKING:
+    from runner.builds.buildkit import Builder
     from runner.cli.shell.keeping import FailureKeeping
 
 
@@ -73,7 +73,7 @@ def run_plan(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...], *
     assignment = _assignment(run, plan, failed, builds=builds)
     set_aside = assignment.set_aside
     path, home = os.environ.get("PATH", os.defpath), os.environ.get("HOME", "/")
-    builder: Callable[[], Builder] = partial(find_builder, path, home)
+    builder: Callable[[], Builder] = partial(_builder, path, home)
     if builds:
         builder = in_background(builder).result
     engine = run.bootstrap.engine()
@@ -95,6 +95,12 @@ def run_plan(run: Run, plan: JobPlan, cancel: Cancel, failed: tuple[str, ...], *
     why = f": {outcome.message}" if outcome.message else ""
     console.print(Text(visible_line(f"{plan.title} {outcome.state} in {took}{why}"), style="bold"))
     return outcome
+
+
+def _builder(path: str, home: str) -> "Builder":
+    from runner.builds.buildkit import find_builder
+
+    return find_builder(path, home)
 
 
 def _assignment(run: Run, plan: JobPlan, failed: tuple[str, ...], *, builds: bool) -> Assignment:

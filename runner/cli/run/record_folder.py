@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
@@ -26,9 +26,14 @@ BYTES_MAX = 1024**3
 """What the records of all repositories of a user may have together."""
 AGE_DAYS_MAX = 30
 _RECORD, _LOG, _FILES, _LATEST = "record.json", "log", "files", "latest"
-_REPORTS = TypeAdapter(StepReports | None)
 _DAY_S = 86_400
 _KEY, _KEY_BYTES = "key", 32
+
+
+@cache
+def _reports() -> TypeAdapter[StepReports | None]:
+    """Made when it is needed: that takes long, and a run without `sources:` has no results to keep."""
+    return TypeAdapter(StepReports | None)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class RecordFolder:
                     shutil.copyfileobj(source, copy, PIECE_BYTES)
             said = {
                 **asdict(draft), "parts": dict(draft.parts), "files": [asdict(file) for file in files],
-                "reports": _REPORTS.dump_python(reports, mode="json"),
+                "reports": _reports().dump_python(reports, mode="json"),
             }  # fmt: skip
             (made / _RECORD).write_text(json.dumps(said))
             shutil.rmtree(target, ignore_errors=True)
@@ -85,7 +90,7 @@ class RecordFolder:
         folder = self._folder / key
         try:
             said = json.loads((folder / _RECORD).read_text())
-            reports = _REPORTS.validate_python(said["reports"])
+            reports = _reports().validate_python(said["reports"])
             files = tuple(
                 replace(KeptFile(**file), key=str(folder / _FILES / str(number)))
                 for number, file in enumerate(said["files"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from pipelines.context import FULL_ACCESS, Access
 from pipelines.plan import (
@@ -23,7 +24,6 @@ from pipelines.plan import (
 )
 from pipelines.state import Outcome, Reason, State
 from runner.artifacts.files import ArtifactStorage
-from runner.builds.buildkit import Builder
 from runner.caches.job_caches import CacheAccess, JobCaches
 from runner.cancellation import Cancel
 from runner.cleanup.ending import end_containers
@@ -58,6 +58,9 @@ from runner.network.egress import NO_EGRESS_SETTINGS, EgressSettings, JobEgress
 from runner.reuse.records import ReuseAccess
 from runner.step_files import StepFolder
 from runner.timing import Timed, masked, untimed
+
+if TYPE_CHECKING:
+    from runner.builds.buildkit import Builder
 
 JOURNAL = "journal"
 """The name of the journal in the job's folder."""
@@ -120,7 +123,7 @@ class Job:
     """A running job. Made by ``open_job``; ``close`` removes everything of it from the engine and the disk."""
 
     def __init__(
-        self, assignment: Assignment, engine: Engine, builder: Callable[[], Builder], emit: Emit, cancel: Cancel
+        self, assignment: Assignment, engine: Engine, builder: Callable[[], "Builder"], emit: Emit, cancel: Cancel
     ) -> None:
         self.assignment, self.plan, self.options = assignment, assignment.plan, assignment.options
         self.engine, self.builder, self.cancel = engine, builder, cancel

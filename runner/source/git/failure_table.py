@@ -5,7 +5,8 @@ Sentences go on after "cannot fetch from URL: ".
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from pipelines.state import Reason
 
@@ -19,10 +20,11 @@ class Rule:
     reason: Reason = Reason.CLONE_FAILED
     transient: bool = False
     explained: bool = True
-    pattern: re.Pattern[str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "pattern", re.compile(self.message, re.MULTILINE | re.IGNORECASE))
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The message. Made when it is needed: most fetches succeed, and `headway run` starts without it."""
+        return re.compile(self.message, re.MULTILINE | re.IGNORECASE)
 
 
 def _transient(message: str, sentence: str, *, explained: bool = True) -> Rule:

@@ -5,16 +5,12 @@ A repository's files can contain configuration, hooks and URLs that would run co
 
 import base64
 import os
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, urlsplit
-
-# Without this, importing GitPython fails on a machine without git, where `headway run` works too.
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-from git import Git
-from git.exc import GitCommandNotFound
 
 from pipelines.state import Reason
 from runner.errors import MachineError
@@ -99,14 +95,14 @@ def run_git(
     """
     variables = dict(egress or {})
     environment = git_environment(local=local, login=login, url=url, more=settings) | variables
-    # If headway runs in a git hook, git's variables point to the hook's repository: they must not affect our commands.
-    foreign = [f"--unset={name}" for name in os.environ if name.startswith("GIT_") and name not in environment]
-    words = ["env", *foreign, *command] if foreign else list(command)
     try:
-        status, output, errors = (
-            execute_limited(words, environment, limits) if limits else _execute(words, environment, stdin)
-        )
-    except (GitCommandNotFound, FileNotFoundError) as error:
+        if limits:
+            status, output, errors = execute_limited(_alone(command, environment), environment, limits)
+        elif url:
+            status, output, errors = _ask_server(_alone(command, environment), environment)
+        else:
+            status, output, errors = _execute(command, environment, stdin)
+    except FileNotFoundError as error:
         raise MachineError(Reason.INTERNAL, "git is not installed on this machine; install it") from error
     if status:
         hidden = [login.password, quote(login.password, safe=""), _basic_pair(login)] if login else []
@@ -114,18 +110,51 @@ def run_git(
     return output
 
 
-def _execute(words: list[str], environment: Mapping[str, str], stdin: BinaryIO | None) -> tuple[int, bytes, str]:
-    status, output, errors = Git(os.sep).execute(
-        words,
-        env=environment,
-        istream=stdin,
-        kill_after_timeout=GIT_TIMEOUT_S,
-        stdout_as_string=False,
-        strip_newline_in_stdout=False,
-        with_extended_output=True,
-        with_exceptions=False,
-    )
+def _alone(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """The command without git's variables of this process that ``environment`` does not set.
+
+    If headway runs in a git hook, they point to the hook's repository.
+    """
+    foreign = [f"--unset={name}" for name in os.environ if name.startswith("GIT_") and name not in environment]
+    return ["env", *foreign, *command] if foreign else list(command)
+
+
+def _ask_server(command: list[str], environment: Mapping[str, str]) -> tuple[int, bytes, str]:
+    # Without this, importing GitPython fails on a machine without git, where `headway run` works too.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    # It loads slowly, and runs git to see its version: `headway run` asks no server before its first container.
+    from git import Git  # noqa: PLC0415
+    from git.exc import GitCommandNotFound  # noqa: PLC0415
+
+    try:
+        status, output, errors = Git(os.sep).execute(
+            command,
+            env=environment,
+            kill_after_timeout=GIT_TIMEOUT_S,
+            stdout_as_string=False,
+            strip_newline_in_stdout=False,
+            with_extended_output=True,
+            with_exceptions=False,
+        )
+    except GitCommandNotFound as error:
+        raise FileNotFoundError(str(error)) from error
     return status, output, str(errors)
+
+
+def _execute(command: Sequence[str], environment: Mapping[str, str], stdin: BinaryIO | None) -> tuple[int, bytes, str]:
+    """Runs a command of git for repositories on this machine. Exit status, output and errors."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    process = subprocess.Popen(
+        command, cwd=os.sep, env={**own, **environment}, stdin=stdin or subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with process:
+        try:
+            output, errors = process.communicate(timeout=GIT_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return 1, b"", f"git had not ended after {GIT_TIMEOUT_S:,} seconds"
+    return process.returncode, output, errors.decode(errors="replace")
 
 
 def git_environment(
