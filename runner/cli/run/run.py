@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterable, Sequence
@@ -168,11 +169,21 @@ def _run_jobs(run: Run, plan: Plan, at_once: int) -> State:
     if not ran and all(each.state in {State.PASSED, State.SKIPPED} for each in ended):
         _say_nothing_ran(run.console)
     state = verdict([each.state for each in ended])
+    if live.on and state is State.FAILED:
+        _say_how_to_go_on(run)
     if run.lines:
         for text in _kept_lines(run, state):
             run.lines.write("note", text=text)
         run.lines.run_finished(state)
     return state
+
+
+def _say_how_to_go_on(run: Run) -> None:
+    """After a failure, for people: the options that save time the next time."""
+    failed = next(filter(None, (each.failed_step() for each in run.terminals.values())), "")
+    if failed and run.keeping is None:
+        hint = f"next time: --from {shlex.quote(failed)} begins there; --keep-on-failure keeps it for `headway shell`"
+        run.console.print(Text(hint, style="dim"), soft_wrap=True)
 
 
 def _run_one(run: Run, cancel: Cancel, live: bool, job: JobPlan, ended: Sequence[EndedJob]) -> Outcome:

@@ -75,6 +75,7 @@ class Terminal:
     def __init__(self, console: Console, plan: JobPlan, *, live: bool = False, prefix: str = "") -> None:
         self._console, self._live = console, live
         self._rows = {step.number: _Step(visible_line(step.name)) for step in plan.steps}
+        self._ignored = {step.number for step in plan.steps if step.failure == "ignore"}
         self._prefix = visible_line(prefix)
         self._width = min(max((len(row.name) for row in self._rows.values()), default=0), NAME_COLUMNS_MAX)
         self._lock, self._preparation = threading.Lock(), PreparationTimes()
@@ -163,16 +164,22 @@ class Terminal:
 
     def _summary(self, row: _Step) -> Text:
         mark, style = MARKS[row.state]
-        took = f" in {row.seconds:.1f} s{row.used}" if row.seconds is not None else ""
+        took = f" in {row.seconds:.1f} s" if row.seconds is not None else ""
+        used = row.used if row.seconds is not None else ""
         why = f": {row.message}" if row.message else ""
         return Text.assemble(
-            (f"{mark} {row.name} {row.state}{took}", style), (why, "dim" if not row.seconds else style)
+            (f"{mark} {row.name} {row.state}{took}", style), (used, "dim"), (why, "dim" if not row.seconds else style)
         )
 
     def summary(self) -> None:
         """Prints the list of steps again, so that it stays on the screen."""
         for row in self._rows.values():
             self._print(self._summary(row))
+
+    def failed_step(self) -> str:
+        """The name of the first step whose failure counts; empty if there is none."""
+        failed = (number for number, row in self._rows.items() if row.state is State.FAILED)
+        return next((self._rows[number].name for number in failed if number not in self._ignored), "")
 
     def last_lines(self) -> Sequence[str]:
         """The last lines of each step that has failed, where neither reports nor problem lines say why."""

@@ -117,3 +117,15 @@ def test_on_a_terminal_a_failed_steps_last_lines_come_at_the_end(tree: Tree) -> 
         shown = program.read_all()
     assert program.process.returncode == 1
     assert b"the cause" in shown.partition(b"the last lines of unit:")[2]
+
+
+@pytest.mark.parametrize("ends", ["true", "exit 3"])
+def test_on_a_terminal_a_failure_is_followed_by_how_to_go_on(tree: Tree, ends: str) -> None:
+    """It names the first step whose failure counts, quoted for a shell, and nothing is said of a run that passes."""
+    ignored = "{name: lint, image: busybox, commands: 'false', failure: ignore}"
+    tree.write(".headway.yml", f"steps: [{ignored}, {{name: unit tests, image: busybox, commands: {ends}}}]")
+    with in_terminal([HEADWAY, "run"], tree.folder, {**tree.env, "TERM": "xterm"}) as program:
+        shown = program.read_all()
+    expected = b"next time: --from 'unit tests' begins there; --keep-on-failure keeps it for `headway shell`"
+    assert (expected in shown) is (ends == "exit 3")
+    assert (b"next time:" in shown) is (ends == "exit 3")
