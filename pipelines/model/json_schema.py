@@ -5,6 +5,7 @@ from typing import Any
 
 from pipelines.model.compose import COMPOSE_STEP_KEYS, Compose
 from pipelines.model.descriptions import DESCRIPTIONS
+from pipelines.model.examples import DEFAULTS, EXAMPLES
 from pipelines.model.fragment import Include
 from pipelines.model.json_types import SCALAR
 from pipelines.model.workflow import Workflow
@@ -74,15 +75,15 @@ def _compose(definitions: Schema) -> Schema:
     """The definition of a Compose step as it is written, in place of what the parser makes of it."""
     made = Compose.model_json_schema()
     _describe("Compose", made)
-    own: Schema = {
-        "description": DESCRIPTIONS["ComposeStep"]["compose"],
-        "anyOf": [SCALAR, {"$ref": "#/$defs/Compose"}],
-    }
+    choices = [SCALAR, {"$ref": "#/$defs/Compose"}]
+    own: Schema = {"compose": {"description": DESCRIPTIONS["ComposeStep"]["compose"], "anyOf": choices}}
     plain = definitions["PluginStep"]["properties"]
     keys: Schema = {key: plain[key] for key in COMPOSE_STEP_KEYS if key != "compose"}
     for key in ("environment", "detach"):
         keys[key] = {**keys[key], "description": DESCRIPTIONS["ComposeStep"][key]}
-    step = {"type": "object", "properties": {"compose": own, **keys}, "required": ["compose"]}
+    properties = {key: {**value, "examples": EXAMPLES["ComposeStep"][key]} for key, value in (keys | own).items()}
+    about = "Runs the services of a Compose file."
+    step = {"type": "object", "description": about, "properties": properties, "required": ["compose"]}
     return {"Compose": made, "ComposeStep": {**step, "additionalProperties": False}}
 
 
@@ -100,14 +101,26 @@ def schema_text() -> str:
 
 
 def _describe(model: str, definition: Schema) -> None:
-    """Adds the description of each key, and that its value may be empty. Removes what only pydantic needs."""
+    """Adds what each key means, and that its value may be empty. Removes what only pydantic needs."""
     needed = definition.get("required", [])
     definition.pop("title", None)
     for key, value in definition.get("properties", {}).items():
         plain = _plain(value)
         if key not in needed or key == "build":
             plain = _or_nothing(plain)
-        definition["properties"][key] = {"description": DESCRIPTIONS[model][key], **plain}
+        definition["properties"][key] = {**_help(model, key, value.get("default")), **plain}
+
+
+def _help(model: str, key: str, default: object) -> Schema:
+    """The description of a key, its examples, and what counts without it. An old key is marked, without examples."""
+    description = DESCRIPTIONS[model][key]
+    if description.startswith("An old key"):
+        return {"description": description, "deprecated": True}
+    found: Schema = {"description": description, "examples": list(EXAMPLES[model][key])}
+    default = DEFAULTS.get(model, {}).get(key, default)
+    if default is False or (default and not isinstance(default, dict)):  # an empty value says no more than none
+        found["default"] = default
+    return found
 
 
 def _plain(value: Schema) -> Schema:

@@ -28,8 +28,7 @@ def excerpt(problem: Problem, lines: Sequence[str]) -> tuple[str, ...]:
         return ()
     source = lines[problem.line - 1].rstrip("\r")
     start = min(problem.column - 1, len(source))
-    word = _WORD.match(source, start)
-    end = word.end() if word else start + 1
+    end = end_of_word(source, start)
     first = max(0, min(start - EXCERPT_CHARACTERS_MAX // 3, len(source) - EXCERPT_CHARACTERS_MAX))
     last = first + EXCERPT_CHARACTERS_MAX
     ahead, behind = ("…" if first else ""), ("…" if last < len(source) else "")
@@ -42,6 +41,12 @@ def excerpt(problem: Problem, lines: Sequence[str]) -> tuple[str, ...]:
         f"  {number} | {ahead}{shown}{_shown(marked)}{_shown(after)}{behind}",
         f"  {gutter} | {' ' * (len(ahead) + _width(shown))}{carets}",
     )
+
+
+def end_of_word(source: str, start: int) -> int:
+    """Where the word ends that a problem at this place is about."""
+    word = _WORD.match(source, start)
+    return word.end() if word else start + 1
 
 
 def _shown(text: str) -> str:

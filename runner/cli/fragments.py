@@ -30,10 +30,10 @@ def fragments_of(files: Sequence[PipelineFile], folder: Path, remote: Callable[[
     from runner.source.other_repositories import OtherRepositories
 
     others = OtherRepositories(remote(), _open_mirror, None, trusted=True, reaches_host=True)
-    return read_fragments(files, partial(_read, folder), others)
+    return read_fragments(files, partial(read_file, folder), others)
 
 
-def _read(folder: Path, name: str) -> bytes:
+def read_file(folder: Path, name: str) -> bytes:
     """A file of the folder. A ``.env`` that git ignores often has a person's secrets in it, and no server has it."""
     from runner.source.repository_file import read_repository_file
     from runner.source.working_tree_files import is_ignored

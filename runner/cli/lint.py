@@ -119,7 +119,7 @@ def _fragment(path: Path) -> FragmentFile | None:
 
 def _pipeline_in(folder: Path) -> list[PipelineFile]:
     """The pipeline files of a repository; none where it has none."""
-    return [PipelineFile(name, _read(folder / name)) for name in choose_files(_candidates(folder))]
+    return [PipelineFile(name, _read(folder / name)) for name in choose_files(pipeline_names(folder))]
 
 
 def _fragments(files: list[PipelineFile], root: Path) -> Fragments:
@@ -157,11 +157,11 @@ def _pipelines(paths: Sequence[Path]) -> list[_Pipeline]:
             files.setdefault(root, []).append(path.relative_to(root).as_posix())
         else:
             raise UsageError(f"{path} does not exist")
-    return found + [_Pipeline(root, tuple(names), _others(root, names)) for root, names in files.items()]
+    return found + [_Pipeline(root, tuple(names), other_workflows(root, names)) for root, names in files.items()]
 
 
 def _folder(folder: Path) -> _Pipeline:
-    names = _candidates(folder)
+    names = pipeline_names(folder)
     chosen = choose_files(names)
     if not chosen and not (folder / "Dockerfile").is_file():
         hint = "write a .headway.yml (`headway init` makes a first one), or name the files to lint"
@@ -170,7 +170,7 @@ def _folder(folder: Path) -> _Pipeline:
     return _Pipeline(folder, tuple(chosen), unread=tuple(name for name in names if name not in chosen))
 
 
-def _candidates(folder: Path) -> list[str]:
+def pipeline_names(folder: Path) -> list[str]:
     """Every file that could belong to the pipeline of ``folder``."""
     places = [folder, *(folder / name for name in FOLDERS)]
     names = [path.relative_to(folder).as_posix() for place in places for path in _files(place)]
@@ -184,9 +184,9 @@ def _files(place: Path) -> list[Path]:
         raise UsageError(f"{place} cannot be read: {error.strerror}") from None
 
 
-def _others(root: Path, names: Sequence[str]) -> tuple[str, ...]:
+def other_workflows(root: Path, names: Sequence[str]) -> tuple[str, ...]:
     """Workflows besides the named files, which may depend on them."""
-    return tuple(workflow_name(name) for name in _candidates(root) if name not in names and "/" in name)
+    return tuple(workflow_name(name) for name in pipeline_names(root) if name not in names and "/" in name)
 
 
 def _read(path: Path) -> bytes:

@@ -33,7 +33,7 @@ def fragment_at(path: Path, pipeline_of: Callable[[Path], list[PipelineFile]], f
     if choose_files([absolute.name]) or choose_files([f"{absolute.parent.name}/{absolute.name}"]):
         return None
     text = read(path)
-    root = _root_of(absolute)
+    root = root_of(absolute)
     name = absolute.relative_to(root).as_posix()
     is_included = b"steps" in text and any(
         not each.repo and each.path == name for each in fragments_of(pipeline_of(root), root)
@@ -41,7 +41,7 @@ def fragment_at(path: Path, pipeline_of: Callable[[Path], list[PipelineFile]], f
     return FragmentFile(root, name, text) if is_included or looks_like_fragment(name, text) else None
 
 
-def _root_of(path: Path) -> Path:
+def root_of(path: Path) -> Path:
     """The folder of the repository: the nearest with pipeline files or a .git; else the file's own."""
     for folder in list(path.parents)[:LEVELS_COUNT_MAX]:
         names = (f"{each}{suffix}" for each in FOLDERS for suffix in ("", ".yml", ".yaml"))

@@ -36,7 +36,7 @@ def _options(
     """Options of all commands."""
 
 
-_OWN_COMMANDS = frozenset({"run", "lint", "plan", "schema", "init", "import", "shell"})
+_OWN_COMMANDS = frozenset({"run", "lint", "plan", "schema", "init", "import", "shell", "language-server"})
 
 
 def main() -> None:
@@ -194,6 +194,16 @@ def schema() -> None:
     from pipelines.model.json_schema import schema_text
 
     typer.echo(schema_text(), nl=False)
+
+
+@app.command("language-server")
+def language_server(
+    _stdio: Annotated[bool, typer.Option("--stdio", help="Without effect: it always speaks on these pipes.")] = True,
+) -> None:
+    """Speaks to an editor by the language server protocol: problems, completion and help of pipeline files."""
+    from runner.cli.language_server.serving import serve
+
+    raise typer.Exit(serve(sys.stdin.buffer, sys.stdout.buffer, sys.stderr))
 
 
 @app.command()

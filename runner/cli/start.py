@@ -43,6 +43,10 @@ def run_fast_command(words: Sequence[str]) -> int | None:
         from runner.cli.version import show_version
 
         return show_version(sys.stdout)
+    if list(words) in (["language-server"], ["language-server", "--stdio"]):
+        from runner.cli.language_server.serving import serve
+
+        return serve(sys.stdin.buffer, sys.stdout.buffer, sys.stderr)
     if words[:1] not in (["lint"], ["run"]):
         return None
     # Faster: no search for Pydantic plugins in all installed packages, and no garbage collection while modules load.

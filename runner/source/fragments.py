@@ -2,17 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from itertools import islice
+from typing import Protocol
 
 from pipelines.context import PipelineFile
 from pipelines.parser.fragment_addresses import Address
 from pipelines.parser.fragments import FRAGMENTS_BYTES_MAX, FRAGMENTS_COUNT_MAX, Fragment, included
 from pipelines.syntax.yaml import TEXT_BYTES_MAX
 from runner.errors import MachineError, StepError
-from runner.source.other_repositories import OtherRepositories
+
+
+class OtherFiles(Protocol):
+    """Reads files of other repositories."""
+
+    def read(self, address: Address, /) -> bytes:
+        """The file. Raises StepError where it cannot be had."""
 
 
 def read_fragments(
-    files: Sequence[PipelineFile], read: Callable[[str], bytes], others: OtherRepositories
+    files: Sequence[PipelineFile], read: Callable[[str], bytes], others: OtherFiles
 ) -> dict[Address, Fragment]:
     """The fragments by where they are. ``read`` reads a file of the commit, or raises StepError with what is wrong.
 

@@ -1,6 +1,7 @@
 """Every example pipeline in the documents compiles, and the tables of docs/using/pipelines.md are complete."""
 
 import re
+import tomllib
 
 import pytest
 from pydantic import BaseModel
@@ -54,6 +55,7 @@ ELSEWHERE = [block.text for block in BLOCKS if block.label in {"yaml drone", "ya
 SEVERAL = re.findall(r"```yaml\n((?:(?!```).)*)```\n\n```yaml several\n(.*?)```", TEXT, re.DOTALL)
 WRONG = re.findall(r"```yaml error\n(.*?)```\n\n```text\n(.*?)```", TEXT, re.DOTALL)
 LABELS = {"", "yaml", "json", "dockerfile", "ini", "text", "text plan", "text caddy", "text nginx", "yaml compose"}
+LABELS |= {"toml", "lua", "elisp"}  # of editors
 LABELS |= {
     f"yaml {kind}"
     for kind in (
@@ -77,6 +79,13 @@ def test_a_block_says_what_it_is_so_that_it_is_tested(block: Block) -> None:
     assert block.label or not re.match(r"(steps|when|services|matrix):", block.text), (
         "the fence of a pipeline says yaml"
     )
+
+
+@pytest.mark.parametrize(
+    "block", [block for block in BLOCKS if block.label == "toml"], ids=lambda block: block.page.name
+)
+def test_a_block_of_toml_is_some(block: Block) -> None:
+    assert tomllib.loads(block.text) != {}
 
 
 def test_the_pages_have_examples() -> None:

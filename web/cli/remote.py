@@ -110,15 +110,11 @@ def logs(
     """Prints the log of a run, one step after the other. With --follow as it is written."""
     from runner.cli.exit_status import OF_STATE
     from web.client.logs import LogReader
-    from workers.errors import StartError
 
-    if follow and stderr:
-        raise StartError(
-            "--stderr shows what is stored, and does not go together with --follow. Leave one of them out."
-        )
+    stream = "stderr" if stderr else ""
     with _api(server) as api:
         reader = LogReader(api, _to_output(), _say_step)
-        verdict = reader.follow(repo, run, step) if follow else reader.show(repo, run, step, "stderr" if stderr else "")
+        verdict = reader.follow(repo, run, step, stream) if follow else reader.show(repo, run, step, stream)
     if follow and (status := OF_STATE.get(verdict, 0)):
         raise typer.Exit(status)
 

@@ -48,8 +48,11 @@ class LogReader:
                 self._stored(each["id"], stream)
         return State(run["state"])
 
-    def follow(self, repo: str, number: int, step: str) -> State:
-        """Writes each step as it is written, until the run has ended, and returns its state. With ``step`` that one."""
+    def follow(self, repo: str, number: int, step: str, stream: str = "") -> State:
+        """Writes each step as it is written, or what of it comes from a stream, until the run has ended.
+
+        With ``step`` that one. Returns the state.
+        """
         shown: set[int] = set()
         while True:
             run = self._patiently(lambda: self._api.get(run_path(repo, number)))
@@ -58,7 +61,7 @@ class LogReader:
             new = [(title, each) for title, each in found if each["started_ms"] is not None and each["id"] not in shown]
             for title, each in new:
                 self._head(title)
-                self._live(each["id"])
+                self._live(each["id"], stream)
                 shown.add(each["id"])
             if step and found and all(State(each["state"]).final for _, each in found):
                 return max((State(each["state"]) for _, each in found), key=_has_failed)
@@ -77,13 +80,14 @@ class LogReader:
             if offset >= part.size_bytes or offset <= before:
                 return
 
-    def _live(self, step: int) -> None:
+    def _live(self, step: int, stream: str) -> None:
         """Writes the log as it grows. A step whose worker was lost with its machine starts over with a new one."""
         offset = 0
 
         def go_on() -> bool:
             nonlocal offset
-            for event in self._api.events(f"/steps/{step}/stream", {"offset": offset}):
+            asked: dict[str, str | int] = {"offset": offset} | ({"stream": stream} if stream else {})
+            for event in self._api.events(f"/steps/{step}/stream", asked):
                 if event.kind == "log":
                     self._write(b64decode(event.data))
                     offset = int(event.position)

@@ -16,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from starlette.responses import StreamingResponse
 
+from runner.events import Stream
 from web.json_api import RowId, make_router
 from web.operations.errors import NotFoundError
 from web.security.access import Actor
@@ -69,16 +70,18 @@ def step_stream(
     offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
     seen: str = "",
     last_event_id: Annotated[str, Header()] = "",
+    stream: Annotated[Stream | None, Query(description="Only what came from there, as soon as it is stored.")] = None,
 ) -> StreamingResponse:
     """A step's log from byte ``offset`` (or ``Last-Event-ID``) on, and changes of its run.
 
-    ``log``: base64 of the next bytes; the event's id is the offset after them. ``changed``: the run's page reads
-    differently now. ``restart``: the step starts again, with a new log. ``end``: the log is complete; data has the
-    step's state.
+    ``log``: base64 of the next bytes; the event's id is the offset after them, in the whole log.
+    ``changed``: the run's page reads differently now. ``restart``: the step starts again, with a new log. ``end``: the
+    log is complete; data has the step's state.
     """
     start = int(last_event_id) if last_event_id.isdecimal() else offset
     hub = _hub(request, user)
-    return _response(hub, user, _step_events(services, hub, user, Subject("", "step", step_id, seen, start)))
+    subject = Subject("", "step", step_id, seen, start)
+    return _response(hub, user, _step_events(services, hub, user, subject, stream))
 
 
 @router.get("/runs/{run_id}/stream")
@@ -118,11 +121,11 @@ def joined_stream(
     return _response(hub, user, joined_events(streams), len(subjects))
 
 
-def _step_events(services: Services, hub: Hub, user: Actor, subject: Subject) -> Events:
+def _step_events(services: Services, hub: Hub, user: Actor, subject: Subject, only: Stream | None = None) -> Events:
     take_snapshot = partial(step_snapshot, services, user, subject.id)
     now = take_snapshot()
     key = ("step", subject.id, user)
-    return StepLogStream(services, hub, key, take_snapshot, now, subject.offset, subject.seen).events()
+    return StepLogStream(services, hub, key, take_snapshot, now, subject.offset, subject.seen, only).events()
 
 
 def _run_events(services: Services, hub: Hub, user: Actor, subject: Subject) -> Events:

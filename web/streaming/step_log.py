@@ -7,11 +7,14 @@ import base64
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
+from functools import partial
 
 from anyio import to_thread
 from sqlalchemy.exc import OperationalError
 
+from runner.events import Stream
 from web.operations.errors import NotFoundError
+from web.operations.runs.log_streams import only_from
 from web.services import Services
 from web.streaming.changes import HEARTBEAT, HeartbeatTimer, event
 from web.streaming.hub import Hub
@@ -23,12 +26,17 @@ from workers.logs import LogReader
 from workers.streaming.redis_stream import run_channel
 
 _RETRY_S = 0.1
+_STORE_POLL_S = 0.5
+"""So often the store is read for a reader of one stream alone while the step writes."""
 # A finished step's log is stored before the row says so; a lost worker may leave less than the row promises.
 _WAIT_FOR_STORED_S = 3.0
 
 
 class StepLogStream:
-    """One step's log: first the stored bytes, then the live tail, and stored bytes again where the tail has a gap."""
+    """One step's log: first the stored bytes, then the live tail, and stored bytes again where the tail has a gap.
+
+    With ``only`` what of the stored bytes came from there: the tail does not know it.
+    """
 
     def __init__(
         self,
@@ -39,6 +47,7 @@ class StepLogStream:
         now: StepSnapshot,
         position: int,
         seen: str,
+        only: Stream | None = None,
     ) -> None:
         self._services = services
         self._hub = hub
@@ -47,6 +56,7 @@ class StepLogStream:
         self._now = now
         self._position = position
         self._seen = seen
+        self._only = only
         self._heartbeat = HeartbeatTimer()
         self._read_store_s = 0.0
         self._ended_s: float | None = None
@@ -92,9 +102,17 @@ class StepLogStream:
         if self._over:
             # Nothing more of the log: it may be that its reader is not allowed to see it any more.
             return
-        while data := tail.read(self._position) or await self._stored(reader, tail):
+        while data := (b"" if self._only else tail.read(self._position)) or await self._stored(reader, tail):
+            shown = await self._shown(reader, data)
             self._position += len(data)
-            yield event("log", base64.b64encode(data).decode(), self._position)
+            if shown:
+                yield event("log", base64.b64encode(shown).decode(), self._position)
+
+    async def _shown(self, reader: LogReader, data: bytes) -> bytes:
+        if self._only is None:
+            return data
+        work = partial(only_from, reader, self._only, self._position, data)
+        return await to_thread.run_sync(work, limiter=self._hub.log_threads)
 
     def _changes(self, rows: SharedSnapshot[StepSnapshot] | None) -> list[bytes]:
         """An event if the rows differ from those before."""
@@ -118,10 +136,11 @@ class StepLogStream:
 
     async def _stored(self, reader: LogReader, tail: SharedTail) -> bytes:
         """Bytes of the log store, if there may be some that are not in the tail."""
-        if not self._store_has_more(tail) and time.monotonic() < self._read_store_s:
+        is_due = self._ended_s is not None or (self._store_has_more(tail) and self._only is None)
+        if not is_due and time.monotonic() < self._read_store_s:
             return b""
         data = await to_thread.run_sync(_stored, reader, self._position, limiter=self._hub.log_threads)
-        self._read_store_s = time.monotonic() + self._hub.poll_s
+        self._read_store_s = time.monotonic() + (self._hub.poll_s if self._only is None else _STORE_POLL_S)
         return data
 
     def _store_has_more(self, tail: SharedTail) -> bool:
@@ -129,7 +148,7 @@ class StepLogStream:
 
     def _wait_s(self, tail: SharedTail) -> float:
         if self._store_has_more(tail):
-            return _RETRY_S
+            return _RETRY_S if self._only is None else _STORE_POLL_S
         return min(self._heartbeat.left_s, max(0.0, self._read_store_s - time.monotonic()))
 
     def _complete(self, reader: LogReader) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,9 +108,6 @@ def test_after_a_login_runs_and_logs_are_shown_and_canceled(laptop: Laptop) -> N
     assert shown.stderr == "==> build\n==> test\n"
     assert laptop.ok("logs", REPO, "1", "build") == "built\n"
     assert laptop.ok("logs", REPO, "1", "--stderr") == ""
-    assert laptop.refused("logs", REPO, "1", "--stderr", "--follow") == (
-        "headway: --stderr shows what is stored, and does not go together with --follow. Leave one of them out.\n"
-    )
     assert laptop.refused("logs", REPO, "1", "tset") == (
         "headway: Run 1 has no step 'tset'. Its steps: 'build', 'test', 'push'.\n"
     )
@@ -148,6 +146,37 @@ def test_a_log_is_followed_to_the_end_of_the_run_also_after_a_cut(laptop: Laptop
     proxies.close()
     assert (bytes(got), heads) == (b"built\nfirst\nwhile away\nlast\n", ["build", "test"])
     assert verdicts == [State.FAILED]
+
+
+def test_only_standard_error_is_followed(laptop: Laptop) -> None:
+    laptop.log_in()
+    begun = laptop.site.begin()
+    got, seen, done = bytearray(), threading.Event(), list[State]()
+
+    def take(data: bytes) -> None:
+        got.extend(data)
+        seen.set()
+
+    def follow() -> None:
+        with connected(Server(laptop.url, laptop.site.token(laptop.site.add_user("eve")))) as api:
+            done.append(LogReader(api, take, lambda _: None).follow(REPO, 1, "", "stderr"))
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    write(begun, 1, b"built\n")
+    with begun.recorder(lambda: time.time_ns() // 1_000_000) as record:  # what is old is stored
+        record(StepStarted(2))
+        record(StepOutput(2, 0, b"good\n", Stream.STDOUT))
+        record(StepOutput(2, 5, b"bad\n", Stream.STDERR))
+        assert seen.wait(60), "it comes while the step runs"
+        record(StepOutput(2, 9, b"good\n", Stream.STDOUT))
+        record(StepOutput(2, 14, b"worse\n", Stream.STDERR))
+        record(StepFinished(2, FAILED))
+    finish(begun, FAILED)
+    thread.join(60)
+    assert (bytes(got), done) == (b"bad\nworse\n", [State.FAILED])
+    shown = laptop("logs", REPO, "1", "--stderr", "--follow")
+    assert (shown.stdout, shown.exit_code) == ("bad\nworse\n", 1)
 
 
 def test_the_exit_status_of_following_is_the_verdict(laptop: Laptop) -> None:

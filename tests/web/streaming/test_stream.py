@@ -107,6 +107,25 @@ def test_a_reader_that_reconnects_resumes_where_it_was(site: Site, listener: Lis
 
 
 @pytest.mark.slow
+def test_a_reader_of_one_stream_gets_its_bytes_alone_and_places_in_the_whole_log(
+    site: Site, listener: Listener
+) -> None:
+    begun = site.begin()
+    parts = [(b"%06d\n" % number * 30, Stream.STDERR if number % 3 == 1 else Stream.STDOUT) for number in range(2000)]
+    with begun.recorder() as record:
+        record(StepStarted(2))
+        for number, (data, stream) in enumerate(parts):
+            record(StepOutput(2, 210 * number, data, stream))
+        record(StepFinished(2, PASSED))
+    for start in (0, 1_000):
+        events = list(listener.events(stream_of(begun), offset=start, stream="stderr"))
+        got = b"".join(base64.b64decode(event.data) for event in events if event.kind == "log")
+        wanted = [data[max(0, start - 210 * n) :] for n, (data, of) in enumerate(parts) if of is Stream.STDERR]
+        assert got == b"".join(wanted)
+        assert (events[-1].kind, events[-1].id) == ("end", str(210 * len(parts)))
+
+
+@pytest.mark.slow
 def test_a_reader_may_begin_at_any_byte(site: Site, listener: Listener) -> None:
     begun = site.begin()
     data = text(100)

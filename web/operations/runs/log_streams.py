@@ -14,7 +14,7 @@ _PIECE_BYTES = 1024**2
 def part_from(logs: LogStore, address: StepLogAddress, stream: Stream, part: LogPart) -> LogPart:
     """The part with only those of its bytes that came from the stream; its place in the whole log stays."""
     with logs.open(*address) as reader:
-        return replace(part, data=_only(reader, stream, part.offset, part.data))
+        return replace(part, data=only_from(reader, stream, part.offset, part.data))
 
 
 def pieces_from(logs: LogStore, address: StepLogAddress, stream: Stream) -> Iterator[bytes]:
@@ -25,12 +25,13 @@ def pieces_from(logs: LogStore, address: StepLogAddress, stream: Stream) -> Iter
             data = reader.read(offset, _PIECE_BYTES)
             if not data:
                 return
-            if kept := _only(reader, stream, offset, data):
+            if kept := only_from(reader, stream, offset, data):
                 yield kept
             offset += len(data)
 
 
-def _only(reader: LogReader, stream: Stream, offset: int, data: bytes) -> bytes:
+def only_from(reader: LogReader, stream: Stream, offset: int, data: bytes) -> bytes:
+    """Those of the bytes that came from the stream; they are in the log from ``offset`` on."""
     view, end = memoryview(data), offset + len(data)
     return b"".join(view[first - offset : last - offset] for first, last in ranges(reader, stream, offset, end))
 
