@@ -11,10 +11,10 @@ from bench import measure
 from bench.measure import NotMeasurableError, interleave
 from bench.result import Bench, Kind, Measured, Row, Target
 from runner.caches.store import CacheStore, Wanted
-from runner.docker.archive import folder_archive
 from runner.docker.client import Engine
-from runner.docker.overlays import Overlay
-from runner.docker.specs import ContainerSpec
+from runner.docker.containers.overlays import Overlay
+from runner.docker.containers.specs import ContainerSpec
+from runner.docker.streams.archive import folder_archive
 
 FILES, FILE_BYTES, FOLDERS = 20_000, 50_000, 400
 ROW = Row(

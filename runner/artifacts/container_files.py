@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 from runner.artifacts.checkout_files import why_not_kept
 from runner.artifacts.files import PIECE_BYTES, Found, FoundFile, refused, why_no_name
 from runner.artifacts.patterns import Patterns, parents
-from runner.docker.archive import Archived
+from runner.docker.streams.archive import Archived
 
 ARCHIVE_BYTES_MAX = 16 * 1024**3
 """More is not read of a container to find artifacts in it."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pipelines.state import Reason
 from runner.docker.client import Engine
-from runner.docker.folders import Folder, machine_programs
-from runner.docker.overlays import Overlay
-from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
-from runner.docker.specs import ContainerSpec
+from runner.docker.containers.folders import Folder, machine_programs
+from runner.docker.containers.overlays import Overlay
+from runner.docker.containers.specs import ContainerSpec
+from runner.docker.images.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.errors import MachineError, StepError
 
 ENTRIES_COUNT_MAX = 2_000_000

@@ -13,10 +13,10 @@ from typing import Protocol
 from runner.caches.store import CacheStore, Wanted
 from runner.caches.version_file import Version, new_name
 from runner.docker.client import Engine
-from runner.docker.folders import Folder
-from runner.docker.overlays import Overlay
-from runner.docker.sandbox_image import NO_PROGRAM, SANDBOX_IMAGE, ensure_sandbox_image
-from runner.docker.specs import ContainerSpec
+from runner.docker.containers.folders import Folder
+from runner.docker.containers.overlays import Overlay
+from runner.docker.containers.specs import ContainerSpec
+from runner.docker.images.sandbox_image import NO_PROGRAM, SANDBOX_IMAGE, ensure_sandbox_image
 from runner.errors import StepError
 
 _TOP = "/version"

@@ -11,7 +11,7 @@ from pathlib import Path
 from runner.cleanup.folder_removal import remove_tree
 from runner.cleanup.processes import kill_build_clients
 from runner.docker.client import Engine
-from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL
+from runner.docker.containers.specs import ATTEMPT_LABEL, JOB_LABEL
 from runner.errors import StepError
 
 DISCARDED = "discarded"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pipelines.state import Reason
 from runner.docker.client import Engine
-from runner.docker.folders import Folder, machine_programs
-from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
-from runner.docker.specs import JOB_LABEL, ContainerSpec
+from runner.docker.containers.folders import Folder, machine_programs
+from runner.docker.containers.specs import JOB_LABEL, ContainerSpec
+from runner.docker.images.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.errors import MachineError
 
 _REMOVAL_S_MAX = 600

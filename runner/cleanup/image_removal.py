@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from pipelines.images.own_images import SANDBOX_REPO
 from runner.docker.client import Engine
-from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
+from runner.docker.images.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.errors import StepError
 
 REMOVAL_S_MAX = 60

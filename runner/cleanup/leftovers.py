@@ -13,7 +13,7 @@ from runner.cleanup.folder_removal import remove_tree
 from runner.cleanup.image_removal import remove_image_names
 from runner.cleanup.processes import kill_build_clients
 from runner.docker.client import Engine
-from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL
+from runner.docker.containers.specs import ATTEMPT_LABEL, JOB_LABEL
 
 _REMOVALS_AT_ONCE_MAX = 4
 _WHOLE_NUMBER = re.compile("[0-9]{1,18}")

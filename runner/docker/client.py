@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from pipelines.state import Reason
-from runner.docker import attach
-from runner.docker.archive import Archived, archive_of, small_file
 from runner.docker.compatibility import image_store
 from runner.docker.connection import Connection
-from runner.docker.container_config import container_config
+from runner.docker.containers.container_config import container_config
+from runner.docker.containers.specs import ContainerSpec, Login, container_name, is_named_by_headway
 from runner.docker.error_mapping import (
     EngineAnswerError,
     absent_is_fine,
@@ -24,9 +23,10 @@ from runner.docker.error_mapping import (
     translated,
 )
 from runner.docker.listings import CONFLICT_TRIES_MAX, listed
-from runner.docker.progress_stream import ProgressStream
 from runner.docker.references import split_tag
-from runner.docker.specs import ContainerSpec, Login, container_name, is_named_by_headway
+from runner.docker.streams import attach
+from runner.docker.streams.archive import Archived, archive_of, small_file
+from runner.docker.streams.progress_stream import ProgressStream
 from runner.errors import MachineError, StepError
 
 if TYPE_CHECKING:

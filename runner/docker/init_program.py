@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from pipelines.state import Reason
-from runner.docker.folders import Folder
+from runner.docker.containers.folders import Folder
 from runner.errors import MachineError
 
 INIT_FOLDER = "/.headway"

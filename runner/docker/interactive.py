@@ -7,8 +7,8 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from pipelines.state import Reason
-from runner.docker.attach import Attached, attach_exec
 from runner.docker.client import REQUEST_TIMEOUT_S, Engine
+from runner.docker.streams.attach import Attached, attach_exec
 from runner.errors import MachineError
 
 

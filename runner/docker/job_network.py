@@ -9,7 +9,7 @@ from hashlib import sha256
 from threading import Event, Lock
 
 from runner.docker.client import Engine
-from runner.docker.specs import JOB_LABEL, job_labels
+from runner.docker.containers.specs import JOB_LABEL, job_labels
 from runner.errors import NoAddressError, StepError
 from runner.threads import in_background
 

@@ -4,7 +4,7 @@ import shutil
 
 from runner.cleanup.borrowed_tags import return_borrowed_tags
 from runner.cleanup.processes import kill_build_clients
-from runner.docker.specs import JOB_LABEL
+from runner.docker.containers.specs import JOB_LABEL
 from runner.execution.job.job import Job
 
 

@@ -3,7 +3,7 @@
 from functools import partial
 
 from runner.docker.client import Engine
-from runner.docker.specs import Login
+from runner.docker.containers.specs import Login
 from runner.images.retry import RegistryRetries
 
 

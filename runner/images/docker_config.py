@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from runner.docker.specs import TOKEN_USER, Login
+from runner.docker.containers.specs import TOKEN_USER, Login
 
 HELPER_TIMEOUT_S = 20
 _DOCKER_HUB = frozenset({"index.docker.io", "registry-1.docker.io", "docker.io"})

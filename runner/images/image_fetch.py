@@ -11,8 +11,8 @@ from pipelines.images.own_images import REMEDY, is_own_image, repository
 from pipelines.state import Reason
 from runner.cleanup.borrowed_tags import image_named, is_borrowed
 from runner.docker.client import Engine
+from runner.docker.containers.specs import Login
 from runner.docker.references import split_tag
-from runner.docker.specs import Login
 from runner.errors import CanceledError, MachineError, StepError
 from runner.images.access_check import check_access
 from runner.images.image_record import ImageUse

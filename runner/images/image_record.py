@@ -17,7 +17,7 @@ from typing import Any
 from pipelines.images.own_images import repository
 from runner.cleanup.image_removal import remove_image_names
 from runner.docker.client import Engine
-from runner.docker.image_containers import has_containers
+from runner.docker.images.image_containers import has_containers
 from runner.errors import StepError
 from runner.file_locks import locked_file
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from runner.docker.progress_stream import Message, ProgressStream
+from runner.docker.streams.progress_stream import Message, ProgressStream
 
 POLL_S = 0.2
 

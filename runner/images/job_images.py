@@ -10,8 +10,8 @@ from typing import Any
 
 from runner.cleanup.borrowed_tags import image_named
 from runner.docker.client import Engine
+from runner.docker.containers.specs import Login
 from runner.docker.references import registry_host
-from runner.docker.specs import Login
 from runner.errors import StepError
 from runner.images.access_check import check_access
 from runner.images.image_fetch import Description, ImageFetch

@@ -6,9 +6,9 @@ from functools import partial
 from typing import NamedTuple
 
 from runner.docker.client import Engine
+from runner.docker.containers.specs import Login
 from runner.docker.error_mapping import pull_error
-from runner.docker.progress_stream import Message
-from runner.docker.specs import Login
+from runner.docker.streams.progress_stream import Message
 from runner.events import ImagePullChanged
 from runner.images.engine_retries import EngineRetries
 from runner.images.interruptible import interruptible

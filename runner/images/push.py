@@ -10,11 +10,11 @@ from pathlib import Path
 from pipelines.state import Reason
 from runner.cleanup.borrowed_tags import borrow_tag, return_borrowed_tag
 from runner.docker.client import Engine
+from runner.docker.containers.specs import Login
 from runner.docker.error_mapping import classify_text, is_refusal
-from runner.docker.progress_stream import Message
 from runner.docker.references import registry_host, split_tag
 from runner.docker.registry_answers import TransientRegistryError, transient_answer
-from runner.docker.specs import Login
+from runner.docker.streams.progress_stream import Message
 from runner.errors import MachineError, StepError, with_prefix
 from runner.images.engine_retries import EngineRetries
 from runner.images.interruptible import interruptible

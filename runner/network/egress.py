@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runner.docker.folders import Folder
+from runner.docker.containers.folders import Folder
 from runner.network.ca_certificates import BUNDLE_FILE, OWN_FILE, CaCertificates, read_ca_certificates
 from runner.network.proxies import NAMES, NO_PROXIES, Proxies, docker_proxies, proxies_of
 

@@ -15,8 +15,8 @@ from urllib.parse import quote, urlsplit
 
 from pipelines.images.own_images import GUARD_REPO
 from runner.docker.client import Engine
-from runner.docker.sandbox_image import archive_of, image_archive
-from runner.docker.specs import ContainerSpec, Limits, is_named_by_headway, job_labels
+from runner.docker.containers.specs import ContainerSpec, Limits, is_named_by_headway, job_labels
+from runner.docker.images.sandbox_image import archive_of, image_archive
 from runner.errors import StepError
 from runner.network.host_rules import LOST, HostRules, script
 from runner.network.proxies import NO_PROXIES, Proxies

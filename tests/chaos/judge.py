@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from pipelines.state import State
-from runner.docker.specs import JOB_LABEL
+from runner.docker.containers.specs import JOB_LABEL
 from runner.events import Stream
 from tests.chaos.stack import Stack, bucket_keys, opened
 from tests.chaos.workload import IMAGE, MATRIX, REPO, Expected, Sent

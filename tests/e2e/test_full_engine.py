@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
-from runner.docker.specs import job_labels
+from runner.docker.containers.specs import job_labels
 from runner.errors import StepError
 from runner.events import Event, JobNote
 from runner.execution.job.options import Options

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from runner.docker.specs import STEP_LABEL
+from runner.docker.containers.specs import STEP_LABEL
 from tests.e2e.stack import Repository, Stack, children, command_line, until
 from workers.db.models import Job
 from workers.db.session import make_engine, reading

@@ -25,8 +25,8 @@ from runner.builds.buildkit import Builder, find_builder
 from runner.caches.job_caches import CacheAccess
 from runner.cancellation import Cancel
 from runner.docker.client import Engine
+from runner.docker.containers.specs import JOB_LABEL, Login
 from runner.docker.job_network import JobNetwork
-from runner.docker.specs import JOB_LABEL, Login
 from runner.errors import MachineError
 from runner.events import Event, StepOutput, Stream
 from runner.execution.job.isolation import NO_ISOLATION, Isolation

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from runner.docker import client
-from runner.docker.specs import JOB_LABEL, STEP_LABEL
+from runner.docker.containers.specs import JOB_LABEL, STEP_LABEL
 from runner.events import Stream
 from tests.support.builders import push
 from tests.support.repos import Repo

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from runner.docker.specs import Login
+from runner.docker.containers.specs import Login
 from tests.support.certificate_authority import CertificateAuthority
 
 START_WITHIN_S = 20.0

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.state import Reason
 from pipelines.trigger import Event
-from runner.docker.specs import Login
+from runner.docker.containers.specs import Login
 from runner.errors import StepError
 from runner.source.git.git import GitLogin
 from workers import store

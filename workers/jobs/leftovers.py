@@ -15,7 +15,7 @@ from pipelines.images.own_images import BUILD_REPO
 from pipelines.state import State
 from runner.cleanup.leftovers import Leftovers, remove_leftovers, whole_number
 from runner.docker.client import Engine
-from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL
+from runner.docker.containers.specs import ATTEMPT_LABEL, JOB_LABEL
 from workers import store
 from workers.db.models import Job
 from workers.db.session import reading

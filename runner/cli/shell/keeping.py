@@ -13,7 +13,7 @@ from runner.cleanup.folder_removal import remove_tree
 from runner.cleanup.leftovers import JobLeftovers
 from runner.cli.shell.kept_failure import KEPT_HOURS_MAX, KeptFailure, KeptFailures
 from runner.docker.client import Engine
-from runner.docker.specs import JOB_LABEL
+from runner.docker.containers.specs import JOB_LABEL
 from runner.errors import StepError
 from runner.execution.job.set_aside import FailedContainer, SetAside
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from runner.docker.attach import Attached
+from runner.docker.streams.attach import Attached
 from runner.errors import MachineError
 from runner.events import Stream
 

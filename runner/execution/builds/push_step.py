@@ -5,8 +5,8 @@ from functools import partial
 from pipelines.images.own_images import is_own_image
 from pipelines.plan import PushStep, resolve
 from pipelines.state import PASSED, Outcome, Reason, State
+from runner.docker.containers.specs import Login
 from runner.docker.references import registry_host
-from runner.docker.specs import Login
 from runner.errors import CanceledError, StepError
 from runner.events import ImagePushed
 from runner.execution.job.job import Job

@@ -16,10 +16,10 @@ from runner.caches.job_caches import CacheAccess
 from runner.caches.keeping import LAYERS_COUNT_MAX, is_small_change
 from runner.caches.keys import ResolvedKey
 from runner.caches.store import View, Wanted, copied
-from runner.docker.archive import folder_archive
-from runner.docker.folders import Folder
-from runner.docker.overlays import Overlay, is_mount_failure
-from runner.docker.specs import ContainerSpec
+from runner.docker.containers.folders import Folder
+from runner.docker.containers.overlays import Overlay, is_mount_failure
+from runner.docker.containers.specs import ContainerSpec
+from runner.docker.streams.archive import folder_archive
 from runner.errors import MachineError, StepError
 from runner.events import CachesUsed, CacheUse
 from runner.execution.container.cache_places import CachePlaces

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pipelines.environment.environment_size import WORD_BYTES_MAX, byte_count, is_word, too_large
 from pipelines.plan import Container
 from pipelines.state import Reason
+from runner.docker.containers.specs import ContainerSpec
 from runner.docker.init_program import GATE_ENTRYPOINT, RUN_ENTRYPOINT, measured
-from runner.docker.specs import ContainerSpec
 from runner.errors import StepError
 from runner.execution.container.job_volumes import volume_folders
 from runner.execution.job.job import Job

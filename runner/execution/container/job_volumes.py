@@ -8,7 +8,7 @@ from shutil import rmtree
 
 from pipelines.plan import JobVolume
 from pipelines.state import Reason
-from runner.docker.folders import Folder
+from runner.docker.containers.folders import Folder
 from runner.errors import StepError
 from runner.execution.job.job import Job
 from runner.step_files import LinkError, NotAFileError, copy_step_files

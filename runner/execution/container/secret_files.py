@@ -10,8 +10,8 @@ from dataclasses import replace
 from pipelines.plan import CommandsStep, PluginStep, SecretRef
 from pipelines.state import Reason
 from pipelines.step_options.secret_files import FILES_BYTES_MAX, FOLDER_BYTES_MAX
+from runner.docker.containers.specs import ContainerSpec
 from runner.docker.init_program import with_files
-from runner.docker.specs import ContainerSpec
 from runner.errors import StepError
 from runner.execution.job.job import Job
 

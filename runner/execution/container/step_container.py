@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pipelines.plan import CommandsStep, PluginStep
 from pipelines.state import Outcome, Reason
 from runner.caches.store import View
-from runner.docker.attach import Attached, readable
-from runner.docker.specs import ContainerSpec
+from runner.docker.containers.specs import ContainerSpec
+from runner.docker.streams.attach import Attached, readable
 from runner.errors import DiskNearlyFullError, StepError
 from runner.events import StepMeasured
 from runner.execution.artifacts import keep_artifacts

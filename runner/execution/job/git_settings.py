@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from runner.docker.client import Engine
+from runner.docker.containers.specs import ContainerSpec
 from runner.docker.init_program import GATE_ENTRYPOINT, GIT_GATE_ENTRYPOINT
-from runner.docker.specs import ContainerSpec
 from runner.errors import StepError
 
 SYSTEM_FILE = "/etc/gitconfig"

@@ -30,11 +30,11 @@ from runner.cleanup.ending import end_containers
 from runner.cleanup.leftovers import JobLeftovers, Leftovers, remove_leftovers
 from runner.cleanup.removal_queue import RemovalQueue
 from runner.docker.client import Engine
-from runner.docker.folders import Folder
+from runner.docker.containers.folders import Folder
+from runner.docker.containers.specs import STEP_LABEL, Login, job_labels
+from runner.docker.images.sandbox_image import check_folder
 from runner.docker.init_program import init_folder
 from runner.docker.job_network import JobNetwork
-from runner.docker.sandbox_image import check_folder
-from runner.docker.specs import STEP_LABEL, Login, job_labels
 from runner.errors import CanceledError, DiskNearlyFullError, StepError
 from runner.events import Emit, JobNote
 from runner.execution.job.deadline import Deadline

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipelines.plan import JOB_TIMEOUT_S, STEP_TIMEOUT_S
 from runner.artifacts.files import ArtifactLimits
-from runner.docker.specs import Limits
+from runner.docker.containers.specs import Limits
 from runner.images.retry import RETRY_S
 from runner.logs.output import never_low, no_disk_problem
 from runner.report_results import ReportLimits

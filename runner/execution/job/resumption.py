@@ -8,8 +8,8 @@ from typing import Any
 from pipelines.plan import BuildStep, JobPlan, PushStep
 from pipelines.state import Outcome
 from runner.docker.client import Engine
+from runner.docker.containers.specs import JOB_LABEL
 from runner.docker.init_program import BROKEN_OFF_STATUS
-from runner.docker.specs import JOB_LABEL
 from runner.events import Stream
 from runner.execution.job.journal import History, OpenedContainer
 

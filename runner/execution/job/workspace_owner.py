@@ -13,9 +13,9 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from runner.docker.client import Engine
-from runner.docker.folders import Folder, machine_programs
-from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
-from runner.docker.specs import ContainerSpec
+from runner.docker.containers.folders import Folder, machine_programs
+from runner.docker.containers.specs import ContainerSpec
+from runner.docker.images.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.errors import StepError
 
 PASSWD_BYTES_MAX = 1024 * 1024

@@ -8,7 +8,7 @@ from pipelines.plan import BuildStep, Container, JobPlan, PushStep
 from pipelines.state import Reason
 from pipelines.step_options.resources import ResourcesMax, excesses
 from runner.docker.client import Engine
-from runner.docker.specs import Limits
+from runner.docker.containers.specs import Limits
 from runner.errors import StepError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines.plan import NamedImage, Service
 from pipelines.state import Reason
-from runner.docker.specs import ContainerSpec
+from runner.docker.containers.specs import ContainerSpec
 from runner.errors import StepError
 from runner.execution.container.container_spec import container_spec
 from runner.execution.container.launch import launch

@@ -11,7 +11,7 @@ import pytest
 from runner.artifacts.container_files import ContainerFiles
 from runner.artifacts.files import ArtifactLimits, Found
 from runner.artifacts.patterns import Patterns
-from runner.docker.archive import Archived
+from runner.docker.streams.archive import Archived
 from runner.errors import StepError
 
 

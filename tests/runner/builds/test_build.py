@@ -13,7 +13,7 @@ from pipelines.plan import BuildStep
 from pipelines.state import Outcome, Reason, State
 from runner.builds.buildkit import Builder
 from runner.cancellation import Cancel
-from runner.docker.specs import Login
+from runner.docker.containers.specs import Login
 from runner.events import Event, ImageBuilt, InstructionChanged, StepOutput
 from tests.support.engine import JobRunner, image_history
 from tests.support.job_result import need_instructions

@@ -11,7 +11,7 @@ from pipelines.images.own_images import BUILD_REPO, SANDBOX_REPO
 from runner.cleanup.image_removal import REMOVAL_S_MAX, announced, remove_image_names, wait_for_removals
 from runner.cleanup.leftovers import Leftovers, remove_leftovers
 from runner.docker.client import Engine
-from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
+from runner.docker.images.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from tests.support.engine import JobRunner
 from tests.support.plans import BUSYBOX, build, container, secrets_hex, shell
 

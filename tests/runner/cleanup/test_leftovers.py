@@ -10,7 +10,7 @@ from pipelines.state import Reason, State
 from runner.cancellation import Cancel
 from runner.cleanup import borrowed_tags
 from runner.cleanup.processes import kill_build_clients
-from runner.docker.specs import JOB_LABEL, STEP_LABEL
+from runner.docker.containers.specs import JOB_LABEL, STEP_LABEL
 from runner.errors import StepError
 from runner.execution.job.options import Options
 from tests.support.engine import JobRunner, eventually, image_id, image_names, to_all, when_said

@@ -3,7 +3,7 @@
 import pytest
 
 from runner.cleanup.leftovers import whole_number
-from runner.docker.specs import container_name, is_named_by_headway, job_labels
+from runner.docker.containers.specs import container_name, is_named_by_headway, job_labels
 
 LABELS = job_labels("0b1e1402-7", 2)
 

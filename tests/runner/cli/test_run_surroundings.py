@@ -21,8 +21,8 @@ import pytest
 
 from runner.cleanup.folder_removal import remove_tree
 from runner.docker.client import Engine
+from runner.docker.containers.specs import JOB_LABEL, ContainerSpec, job_labels
 from runner.docker.endpoints.endpoint import UnixSocket
-from runner.docker.specs import JOB_LABEL, ContainerSpec, job_labels
 from tests.support.engine import eventually
 from tests.support.plans import secrets_hex
 from tests.support.remote_engine import socket_of

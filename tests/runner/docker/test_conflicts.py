@@ -8,10 +8,10 @@ import pytest
 
 from pipelines.state import Reason
 from runner.docker.client import Engine
-from runner.docker.disk_usage import disk_usage
+from runner.docker.containers.specs import JOB_LABEL, ContainerSpec
+from runner.docker.images.disk_usage import disk_usage
+from runner.docker.images.sandbox_image import NO_PROGRAM, archive_of, image_archive
 from runner.docker.listings import CONFLICT_TRIES_MAX
-from runner.docker.sandbox_image import NO_PROGRAM, archive_of, image_archive
-from runner.docker.specs import JOB_LABEL, ContainerSpec
 from runner.errors import MachineError, StepError
 from tests.support.fake_engine import DOCKER, fake_engine
 from tests.support.plans import secrets_hex

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from runner.docker.client import Engine
+from runner.docker.containers.specs import JOB_LABEL
 from runner.docker.job_network import JobNetwork
-from runner.docker.specs import JOB_LABEL
 from runner.errors import StepError
 from tests.support.fake_engine import DOCKER, fake_engine
 

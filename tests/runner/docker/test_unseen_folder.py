@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import Reason, State
+from runner.docker.containers.folders import Folder, binds_and_mounts
+from runner.docker.containers.specs import ContainerSpec, job_labels
 from runner.docker.error_mapping import classify_text
-from runner.docker.folders import Folder, binds_and_mounts
-from runner.docker.specs import ContainerSpec, job_labels
 from runner.errors import UnseenFolderError
 from tests.support.engine import JobRunner
 from tests.support.plans import container, secrets_hex, shell

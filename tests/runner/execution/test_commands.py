@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipelines.state import Outcome, Reason, State
-from runner.docker.specs import Limits
+from runner.docker.containers.specs import Limits
 from runner.events import Stream
 from runner.execution.job.git_settings import git_variables
 from runner.execution.job.options import Options

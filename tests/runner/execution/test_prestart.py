@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.state import State
-from runner.docker.specs import JOB_LABEL, STEP_LABEL
+from runner.docker.containers.specs import JOB_LABEL, STEP_LABEL
 from runner.execution.job.options import Options
 from runner.execution.prestart import is_prestartable
 from runner.execution.resources.free_memory import available_bytes

@@ -8,7 +8,7 @@ from pipelines.plan import JobPlan, Step
 from pipelines.state import Outcome, Reason, State
 from pipelines.step_options.resources import Resources
 from runner.docker.client import Engine
-from runner.docker.specs import Limits
+from runner.docker.containers.specs import Limits
 from runner.errors import StepError
 from runner.events import StepMeasured
 from runner.execution.job.options import Options

@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.plan import Checkout
 from pipelines.state import PASSED, Reason, State
-from runner.docker.specs import ATTEMPT_LABEL, JOB_LABEL, ContainerSpec
+from runner.docker.containers.specs import ATTEMPT_LABEL, JOB_LABEL, ContainerSpec
 from runner.events import StepFinished, StepStarted
 from runner.execution.job.options import Options
 from tests.support.engine import JobRunner

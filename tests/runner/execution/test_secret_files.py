@@ -10,7 +10,7 @@ from pipelines.plan import CommandsStep
 from pipelines.state import Reason, State
 from pipelines.step_options.retry_policy import Retry
 from pipelines.step_options.secret_files import FILES_BYTES_MAX, SecretFile
-from runner.docker.specs import JOB_LABEL
+from runner.docker.containers.specs import JOB_LABEL
 from runner.events import Stream
 from tests.support.engine import JobRunner, when_said
 from tests.support.plans import BUSYBOX, build, container, plugin, shell

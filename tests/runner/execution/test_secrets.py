@@ -10,7 +10,7 @@ import pytest
 from pipelines.plan import SecretRef
 from pipelines.state import Reason, State
 from pipelines.step_options.ready import PortCheck
-from runner.docker.specs import JOB_LABEL
+from runner.docker.containers.specs import JOB_LABEL
 from runner.events import Stream
 from tests.support.engine import JobRunner, when_said
 from tests.support.plans import build, container, push, service, shell

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from pipelines.state import Outcome, Reason, State
-from runner.docker.specs import Limits
+from runner.docker.containers.specs import Limits
 from runner.execution.job.options import Options
 from tests.support.engine import JobRunner, need_limit, when_said
 from tests.support.job_result import JobResult

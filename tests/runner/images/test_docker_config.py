@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runner.docker.specs import Login
+from runner.docker.containers.specs import Login
 from runner.images.docker_config import logins
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.state import Outcome, Reason, State
 from runner.cancellation import Cancel
-from runner.docker.progress_stream import Message
+from runner.docker.streams.progress_stream import Message
 from runner.errors import CanceledError, MachineError
 from runner.events import Event, StepStarted
 from runner.images.interruptible import interruptible

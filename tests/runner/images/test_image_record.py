@@ -9,8 +9,8 @@ import pytest
 
 from pipelines.plan import CommandsStep, Container, NamedImage
 from runner.docker.client import Engine
-from runner.docker.disk_usage import disk_usage
-from runner.docker.specs import ContainerSpec
+from runner.docker.containers.specs import ContainerSpec
+from runner.docker.images.disk_usage import disk_usage
 from runner.execution.job.options import Options
 from runner.images.image_record import ImageUse, RecordedImage, recorded_images, remove_image
 from runner.images.pull import pull

@@ -7,7 +7,7 @@ import pytest
 from pipelines.plan import Container, NamedImage
 from pipelines.state import Reason, State
 from runner.docker.client import Engine
-from runner.docker.specs import Login
+from runner.docker.containers.specs import Login
 from runner.events import ImagePullChanged
 from tests.support.engine import JobRunner
 from tests.support.plans import build, container, push, secrets_hex, service, shell

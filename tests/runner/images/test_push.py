@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.plan import SecretRef
 from pipelines.state import Reason, State
-from runner.docker.specs import Login
+from runner.docker.containers.specs import Login
 from runner.events import Event, ImageBuilt
 from runner.execution.job.options import Options
 from tests.support.engine import JobRunner, image_names

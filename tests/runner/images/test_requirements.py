@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.plan import Container, JobPlan, NamedImage, SecretRef, Service, Step
 from runner.docker.error_mapping import pull_error
-from runner.docker.progress_stream import Message
+from runner.docker.streams.progress_stream import Message
 from runner.images.pull import SUM_EVERY_S, PullProgress
 from runner.images.requirements import ImageRequirement, image_requirements, may_make
 from tests.support.plans import build, container, numbered, plugin, push, service, shell

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.docker.client import Engine
-from runner.docker.specs import ContainerSpec, job_labels
+from runner.docker.containers.specs import ContainerSpec, job_labels
 from runner.network.host_guard import Reach, others_in_default_network
 from runner.network.proxies import Proxies
 from tests.support.engine import JobRunner

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from runner.docker.client import Engine
+from runner.docker.containers.specs import ContainerSpec, job_labels
+from runner.docker.images.sandbox_image import archive_of, image_archive
 from runner.docker.job_network import JobNetwork
-from runner.docker.sandbox_image import archive_of, image_archive
-from runner.docker.specs import ContainerSpec, job_labels
 from runner.network.host_guard import GUARD_IMAGE, GuardError, Reach, guard_host
 from runner.network.host_rules import BRIDGE_PREFIX
 from runner.network.proxies import Proxies

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.docker.folders import Folder
+from runner.docker.containers.folders import Folder
 from runner.network.ca_certificates import CaCertificates, custom_certificates, read_ca_certificates
 from runner.network.egress import EgressSettings, JobEgress, local_egress, server_egress
 from runner.network.proxies import Proxies, docker_proxies, proxies_of

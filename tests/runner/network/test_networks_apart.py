@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from runner.docker.client import Engine
+from runner.docker.containers.specs import ContainerSpec, job_labels
 from runner.docker.job_network import JobNetwork
-from runner.docker.specs import ContainerSpec, job_labels
 from runner.network.host_rules import BRIDGE_PREFIX
 from tests.support.engine import eventually
 from tests.support.host_rules import OPEN_TO_BUILDS, set_rules

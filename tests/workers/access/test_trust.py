@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 from pipelines.context import Access, Trust
 from pipelines.state import Reason
 from pipelines.trigger import Event, Trigger
-from runner.docker.specs import Login
+from runner.docker.containers.specs import Login
 from runner.errors import StepError
 from tests.support.builders import SHA, pull_request, push
 from tests.support.services import TEST_KEY

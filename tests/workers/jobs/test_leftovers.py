@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from runner.cleanup.leftovers import Leftovers
 from runner.docker.client import Engine
-from runner.docker.specs import ContainerSpec, job_labels
+from runner.docker.containers.specs import ContainerSpec, job_labels
 from tests.support.builders import push
 from tests.support.engine import eventually
 from tests.support.plans import BUSYBOX, secrets_hex

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Engine as Database
 
 from runner.docker.client import Engine
-from runner.docker.disk_usage import prune_build_cache
+from runner.docker.images.disk_usage import prune_build_cache
 from runner.errors import StepError
 from runner.images.image_record import RecordedImage, recorded_images, remove_image
 from runner.source.mirrors.mirror_removal import StoredMirror, finish_removals, remove_mirror, stored_mirrors

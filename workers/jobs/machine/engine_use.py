@@ -8,8 +8,8 @@ from typing import Any
 
 from pipelines.images.own_images import is_own_image
 from runner.docker.client import Engine
-from runner.docker.disk_usage import disk_usage
-from runner.docker.specs import JOB_LABEL
+from runner.docker.containers.specs import JOB_LABEL
+from runner.docker.images.disk_usage import disk_usage
 from workers.disk import Disk, disk_of
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pipelines.state import Outcome
 from runner.artifacts.files import ArtifactLimits
-from runner.docker.specs import Limits
+from runner.docker.containers.specs import Limits
 from runner.execution.job.options import Options
 from runner.logs.output import never_low
 from workers.artifacts.storage import RunLimits

@@ -11,9 +11,9 @@ from pipelines.state import Reason
 from runner.builds.buildkit import find_builder
 from runner.cleanup.folder_removal import remove_tree
 from runner.docker.client import Engine
-from runner.docker.folders import Folder
-from runner.docker.sandbox_image import NO_PROGRAM, SANDBOX_IMAGE, ensure_sandbox_image
-from runner.docker.specs import ContainerSpec, job_labels
+from runner.docker.containers.folders import Folder
+from runner.docker.containers.specs import ContainerSpec, job_labels
+from runner.docker.images.sandbox_image import NO_PROGRAM, SANDBOX_IMAGE, ensure_sandbox_image
 from runner.errors import MachineError
 from runner.network.egress import EgressSettings, server_egress
 from workers import store

@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from runner.cli.shell.relay import relay
-from runner.docker.attach import attach_exec
+from runner.docker.streams.attach import attach_exec
 from runner.errors import MachineError
 from runner.events import Stream
 from tests.support.certificate_authority import CertificateAuthority

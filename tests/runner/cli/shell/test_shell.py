@@ -15,7 +15,7 @@ from runner.cleanup.leftovers import JobLeftovers, find_leftovers
 from runner.cli.shell.keeping import FailureKeeping
 from runner.cli.shell.kept_failure import KeptFailure, KeptFailures
 from runner.docker.client import Engine
-from runner.docker.specs import JOB_LABEL
+from runner.docker.containers.specs import JOB_LABEL
 from runner.execution.job.set_aside import FailedContainer, SetAside
 from tests.support.engine import eventually
 from tests.support.repos import WHO

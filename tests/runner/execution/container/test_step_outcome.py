@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.plan import Container
 from pipelines.state import Outcome, Reason, State
-from runner.docker.specs import JOB_LABEL, Limits
+from runner.docker.containers.specs import JOB_LABEL, Limits
 from runner.execution.job.options import Options
 from tests.support.engine import JobRunner, need_limit, when_said
 from tests.support.plans import container, plugin, shell

@@ -9,9 +9,9 @@ import pytest
 
 from pipelines.state import State
 from runner.docker.client import Engine
-from runner.docker.folders import Folder
+from runner.docker.containers.folders import Folder
+from runner.docker.containers.specs import ContainerSpec
 from runner.docker.init_program import GATE_ENTRYPOINT, GIT_GATE_ENTRYPOINT, RUN_ENTRYPOINT
-from runner.docker.specs import ContainerSpec
 from runner.execution.job.git_settings import SystemFiles, git_variables, hides_system_file, written_at_start
 from tests.support.engine import JobRunner
 from tests.support.plans import build, container, shell

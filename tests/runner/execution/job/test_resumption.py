@@ -21,7 +21,7 @@ from runner.caches.trimming import stored_versions, trim
 from runner.cancellation import Cancel
 from runner.cleanup.folder_removal import remove_tree
 from runner.cleanup.leftovers import JobLeftovers, find_leftovers, remove_leftovers
-from runner.docker.specs import JOB_LABEL, ContainerSpec
+from runner.docker.containers.specs import JOB_LABEL, ContainerSpec
 from runner.events import Stream
 from runner.execution.container import gate, step_container
 from runner.execution.container.container_spec import container_spec

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runner.docker.client import Engine
-from runner.docker.disk_usage import prune_build_cache
+from runner.docker.images.disk_usage import prune_build_cache
 from runner.errors import MachineError
 from tests.support.fake_engine import DOCKER, fake_engine
 from workers.jobs.machine.engine_use import engine_use

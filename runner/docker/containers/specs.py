@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner.docker.folders import Folder
-from runner.docker.overlays import Overlay
+from runner.docker.containers.folders import Folder
+from runner.docker.containers.overlays import Overlay
 
 JOB_LABEL = "headway.job"
 ATTEMPT_LABEL = "headway.attempt"

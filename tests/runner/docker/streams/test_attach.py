@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.state import Reason
-from runner.docker.attach import Attached, attach, readable, replay
 from runner.docker.endpoints.endpoint import Endpoint, UnixSocket, parse_address
 from runner.docker.endpoints.transport import Transport
+from runner.docker.streams.attach import Attached, attach, readable, replay
 from runner.errors import MachineError
 from runner.events import Stream
 

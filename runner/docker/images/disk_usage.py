@@ -5,7 +5,7 @@ from typing import Any
 from pipelines.state import Reason
 from runner.docker.client import Engine
 from runner.docker.listings import listed
-from runner.docker.progress_stream import ProgressStream
+from runner.docker.streams.progress_stream import ProgressStream
 from runner.errors import MachineError
 
 

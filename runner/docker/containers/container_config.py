@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipelines.state import Reason
-from runner.docker.folders import SELINUX, binds_and_mounts, tmpfs_option
-from runner.docker.overlays import overlay_mount
-from runner.docker.specs import ContainerSpec, Limits
+from runner.docker.containers.folders import SELINUX, binds_and_mounts, tmpfs_option
+from runner.docker.containers.overlays import overlay_mount
+from runner.docker.containers.specs import ContainerSpec, Limits
 from runner.errors import StepError
 
 LOG_DRIVER = "local"

@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 
-from runner.docker.progress_stream import Message, ProgressStream
+from runner.docker.streams.progress_stream import Message, ProgressStream
 
 
 def messages(*said: Message) -> list[Message]:

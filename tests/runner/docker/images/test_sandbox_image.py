@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from runner.docker.client import Engine
-from runner.docker.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image, sandbox_archive
+from runner.docker.images.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image, sandbox_archive
 from runner.errors import MachineError
 
 LOADS = 12

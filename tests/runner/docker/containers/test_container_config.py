@@ -7,10 +7,10 @@ import docker
 import pytest
 from docker import types
 
-from runner.docker.container_config import container_config
-from runner.docker.folders import Folder
-from runner.docker.overlays import Overlay
-from runner.docker.specs import ContainerSpec, Limits
+from runner.docker.containers.container_config import container_config
+from runner.docker.containers.folders import Folder
+from runner.docker.containers.overlays import Overlay
+from runner.docker.containers.specs import ContainerSpec, Limits
 from runner.errors import StepError
 
 LOG = types.LogConfig(type="local", config={"max-size": "1000g", "max-file": "1", "compress": "false"})

@@ -12,8 +12,8 @@ from hashlib import sha256
 
 from pipelines.images.own_images import SANDBOX_REPO
 from runner.docker.client import Engine
-from runner.docker.folders import Folder
-from runner.docker.specs import ContainerSpec
+from runner.docker.containers.folders import Folder
+from runner.docker.containers.specs import ContainerSpec
 
 SANDBOX_IMAGE = f"{SANDBOX_REPO}:2"
 NO_PROGRAM = ("/none",)
