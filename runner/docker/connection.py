@@ -69,7 +69,10 @@ class Connection:
         return self.transport.get(self._versioned(path))
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
-        """The body of the answer to a request; ``body`` is sent as JSON. Raises EngineAnswerError."""
+        """The body of the answer to a request; ``body`` is sent as JSON.
+
+        Raises EngineAnswerError for an error status, and MachineError if no engine answers.
+        """
         sent = None if body is None else json.dumps(body).encode()
         status, answer = self.transport.request(method, self._versioned(path), sent)
         if status >= HTTPStatus.BAD_REQUEST:

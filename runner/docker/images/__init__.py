@@ -1,1 +1,1 @@
-"""What is asked of the engine about images: the sandbox image, who uses one, and the space that they take."""
+"""What is asked of the engine about images: the sandbox image, what uses an image, and the disk space."""
