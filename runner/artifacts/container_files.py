@@ -7,15 +7,15 @@ import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from io import FileIO, RawIOBase
+from io import FileIO
 from pathlib import Path
 from posixpath import join
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from runner.artifacts.checkout_files import why_not_kept
 from runner.artifacts.files import PIECE_BYTES, Found, FoundFile, refused, why_no_name
 from runner.artifacts.patterns import Patterns, parents
-from runner.docker.streams.archive import Archived
+from runner.docker.streams.archive import Archived, ArchiveStream
 
 ARCHIVE_BYTES_MAX = 16 * 1024**3
 """More is not read of a container to find artifacts in it."""
@@ -24,31 +24,13 @@ ARCHIVE_BYTES_MAX = 16 * 1024**3
 ReadArchive = Callable[[str], Archived | None]
 
 
-class _Stream(RawIOBase):
-    """A file of the pieces of an archive, for one reading from its beginning to its end."""
-
-    def __init__(self, pieces: Iterator[bytes], bytes_max: int) -> None:
-        self._pieces, self._left, self._bytes_max = pieces, bytes_max, bytes_max
-        self._rest = memoryview(b"")
-        self.last = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - as the class above declares it
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._rest = memoryview(piece)
-            self.last = (self.last + piece)[-tarfile.BLOCKSIZE :]
-        taken = min(len(buffer), len(self._rest))
-        buffer[:taken] = self._rest[:taken]
-        self._rest = self._rest[taken:]
-        self._left -= taken
-        if self._left < 0:
-            raise refused(f"more than {self._bytes_max:,} bytes were looked at; name the folder in which they are")
-        return taken
+def _limited(pieces: Iterator[bytes], bytes_max: int) -> Iterator[bytes]:
+    left = bytes_max
+    for piece in pieces:
+        left -= len(piece)
+        if left < 0:
+            raise refused(f"more than {bytes_max:,} bytes were looked at; name the folder in which they are")
+        yield piece
 
 
 class ContainerFiles:
@@ -84,7 +66,7 @@ class ContainerFiles:
         found.leave_out(join(self._prefix, path), why_not_kept(stat.S_IFLNK))
 
     def _read_archive(self, pieces: Iterator[bytes], start: str, patterns: Patterns, found: Found) -> None:
-        stream = _Stream(pieces, self._archive_bytes_max)
+        stream = ArchiveStream(_limited(pieces, self._archive_bytes_max))
         try:
             with tarfile.open(fileobj=cast("BinaryIO", stream), mode="r|", bufsize=PIECE_BYTES) as entries:
                 for member in entries:

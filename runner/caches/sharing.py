@@ -4,18 +4,21 @@ The engine makes and unpacks the archives, in containers that are never started:
 user this process is. What is unpacked becomes a version when all of it is there, and is what was packed.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from runner.caches.archive_owners import with_container_owners
 from runner.caches.store import CacheStore, Wanted
 from runner.caches.version_file import Version, new_name
 from runner.docker.client import Engine
 from runner.docker.containers.folders import Folder
 from runner.docker.containers.overlays import Overlay
 from runner.docker.containers.specs import ContainerSpec
+from runner.docker.containers.users import users_of
 from runner.docker.images.sandbox_image import NO_PROGRAM, SANDBOX_IMAGE, ensure_sandbox_image
 from runner.errors import StepError
 
@@ -121,11 +124,14 @@ def packed(
     stacks = tuple(Overlay(f"{_TOP}/{index}", tuple(each)) for index, each in _only(folders, several=True))
     if not all(stack.is_possible for stack in stacks):
         raise OSError("the kernel would not understand the paths of its layers")
+    if (root := users_of(engine.info(), os.geteuid()).offset) is None:
+        raise OSError("the engine does not say how it numbers the users of containers (userns-remap)")
     with _container(engine, labels, folders=single, overlays=stacks) as container:
         if (archived := engine.archive(container, _TOP)) is None:
             raise OSError("the engine shows no folder of it")
         with closing(archived[0]) as pieces:
-            yield _whole(pieces, check, archive_bytes_max(kept_bytes))
+            whole = _whole(pieces, check, archive_bytes_max(kept_bytes))
+            yield whole if root == (0, 0) else with_container_owners(whole, root)
 
 
 def _only(folders: Sequence[Sequence[Path]], *, several: bool) -> list[tuple[int, Sequence[Path]]]:

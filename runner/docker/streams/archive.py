@@ -2,7 +2,7 @@
 
 import tarfile
 from collections.abc import Iterator
-from io import BytesIO
+from io import BytesIO, RawIOBase
 from typing import Any, Protocol
 
 
@@ -15,6 +15,29 @@ class Pieces(Protocol):
 
 Archived = tuple[Pieces, dict[str, Any]]
 """An archive, and what the engine says about what is in it: ``size``, ``linkTarget``."""
+
+
+class ArchiveStream(RawIOBase):
+    """A file of the pieces of an archive, for one reading from its beginning to its end. ``last`` is its last block."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._rest = pieces, memoryview(b"")
+        self.last = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - as the class above declares it
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+            self.last = (self.last + piece)[-tarfile.BLOCKSIZE :]
+        taken = min(len(buffer), len(self._rest))
+        buffer[:taken] = self._rest[:taken]
+        self._rest = self._rest[taken:]
+        return taken
 
 
 def small_file(archived: Archived, bytes_max: int) -> bytes | None:

@@ -6,44 +6,20 @@ meanwhile may put links in the place of folders.
 """
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
 
 from runner.docker.client import Engine
 from runner.docker.containers.folders import Folder, machine_programs
 from runner.docker.containers.specs import ContainerSpec
+from runner.docker.containers.users import Users, users_of
 from runner.docker.images.sandbox_image import SANDBOX_IMAGE, ensure_sandbox_image
 from runner.errors import StepError
 
 PASSWD_BYTES_MAX = 1024 * 1024
 _CHANGE_S_MAX = 600
-_REMAPPED_ROOT = re.compile(r"/(\d+)\.(\d+)/?$")
-"""With userns-remap the engine's folder is named after the numbers that a container's root has outside."""
 _MOUNT = "/workspace"
-
-
-class Users(NamedTuple):
-    """How the users of containers are numbered on this machine. ``offset`` is added to each; None if it is not known.
-
-    ``owner`` is the user in a container to whom files of this process belong; None if no container has that user.
-    """
-
-    offset: tuple[int, int] | None
-    owner: int | None
-
-
-def users_of(info: Mapping[str, Any], user: int) -> Users:
-    """What an engine's information says about the users of its containers, for files of ``user``."""
-    options = " ".join(info.get("SecurityOptions") or ())
-    if "name=rootless" in options:
-        return Users((0, 0), 0 if user else None)
-    if "name=userns" in options:
-        found = _REMAPPED_ROOT.search(str(info.get("DockerRootDir")))
-        return Users((int(found[1]), int(found[2])) if found else None, None)
-    return Users((0, 0), user)
 
 
 def user_number(user: str, passwd: Callable[[], bytes | None]) -> int | None:

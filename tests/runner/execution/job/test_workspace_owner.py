@@ -1,12 +1,11 @@
 """Files of the checkout have git's modes, and steps of any user can write to them."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipelines.state import State
-from runner.execution.job.workspace_owner import Users, user_number, users_of
+from runner.execution.job.workspace_owner import user_number
 from tests.support.engine import JobRunner
 from tests.support.plans import build, container, plugin, shell
 
@@ -27,22 +26,6 @@ def test_a_user_is_a_number_or_a_name_of_the_image(user: str, number: int | None
 def test_an_image_without_users_knows_numbers_only() -> None:
     assert user_number("node", lambda: None) is None
     assert user_number("7", lambda: None) == 7
-
-
-@pytest.mark.parametrize(
-    ("info", "user", "users"),
-    [
-        ({}, 0, Users((0, 0), 0)),
-        ({"SecurityOptions": ["name=seccomp,profile=builtin"]}, 1000, Users((0, 0), 1000)),
-        ({"SecurityOptions": ["name=rootless"]}, 1000, Users((0, 0), 0)),
-        ({"SecurityOptions": ["name=rootless"]}, 0, Users((0, 0), None)),
-        ({"SecurityOptions": ["name=userns"], "DockerRootDir": "/var/lib/docker/100000.200000"}, 0,
-         Users((100000, 200000), None)),
-        ({"SecurityOptions": ["name=userns"], "DockerRootDir": "/elsewhere"}, 0, Users(None, None)),
-    ],
-)  # fmt: skip
-def test_the_engine_says_how_its_users_are_numbered(info: dict[str, Any], user: int, users: Users) -> None:
-    assert users_of(info, user) == users
 
 
 @pytest.mark.engine
