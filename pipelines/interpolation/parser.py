@@ -13,6 +13,8 @@ NESTING_LEVELS_MAX = 20
 
 _SPECIAL = re.compile(rf"\$\$|\$\{{|\\[/\\]|[{OPEN}{CLOSE}]")
 _EATEN = re.compile(r"\$(?=[${])|\\(?=[/\\])")
+_PROCESS_NUMBER = re.compile(r"""(?<![^\s="/_.-])\$\$(?=[\s;&|)"]|\Z)""")
+"""Not where a regular expression is likelier: behind a letter or a bracket, and before a single quote."""
 _NAME = re.compile(r"[\w-]+")
 _HINT_FOR_SHELLS = "if the shell is to expand it, write '$${' in place of '${'"
 _HINTS = {
@@ -89,8 +91,8 @@ def _special(source: Source, start: int, found: str, diagnostics: Diagnostics) -
     if found in {OPEN, CLOSE}:  # the file itself has this character: a value that is put back at the end
         return Reference(start, found), start + 1
     if found != "${":
-        if found != "$$":
-            _warn_of_backslash(source, start, diagnostics)
+        warn = _warn_of_process_number if found == "$$" else _warn_of_backslash
+        warn(source, start, diagnostics)
         return Literal(start, found[1]), start + 2
     reader = _Reader(source.text, start + 2)
     try:
@@ -127,6 +129,13 @@ def _warn_of_backslash(source: Source, start: int, diagnostics: Diagnostics) -> 
         lost = text[start : end + slash]
         message = f"'{lost}' becomes '{lost[1:]}': filling in variables removes a backslash before '/' or '\\'"
         diagnostics.warning(source.place(start), message, f"write '{text[start:end]}{lost}' to keep it")
+
+
+def _warn_of_process_number(source: Source, start: int, diagnostics: Diagnostics) -> None:
+    """Warns of a ``$$`` that stands where a shell puts its process number, as in ``kill $$`` and ``/tmp/x.$$``."""
+    if _PROCESS_NUMBER.match(source.text, start) and not source.in_comment(start):
+        message = "'$$' becomes '$' here, and is not the shell's process number"
+        diagnostics.warning(source.place(start), message, "write '$$$$' for the number, or '$' for the sign")
 
 
 def _excerpt(text: str, start: int) -> str:

@@ -1,6 +1,15 @@
 """Words of other CI systems, and what they are called here: for the hints of error messages."""
 
+from collections.abc import Collection
+
 from pipelines.trigger import Event
+
+_TOP_KEYS = {
+    "GitHub Actions": {"on", "jobs"},
+    "CircleCI": {"version", "jobs"},
+    "GitLab CI": {"stages"},
+}
+_IMPORTED = ("GitHub Actions", "GitLab CI")
 
 KEYS = {
     **dict.fromkeys(("script", "scripts", "run", "command", "cmd"), "commands"),
@@ -38,3 +47,18 @@ EVENTS = {
     "merged": Event.PULL_REQUEST_CLOSED,
 }
 """Values of ``event``."""
+
+
+def system_of(top_keys: Collection[str]) -> str:
+    """The system whose file has these keys at its top, which no pipeline file has; empty where it is not clear."""
+    if "steps" in top_keys:
+        return ""
+    return next((system for system, needed in _TOP_KEYS.items() if needed <= set(top_keys)), "")
+
+
+def foreign_file(system: str, path: str) -> tuple[str, str]:
+    """What to say of a file of another system, and what to do."""
+    remedy = "docs/using/coming-from.md says how to write it in a .headway.yml"
+    if system in _IMPORTED:
+        remedy = f"`headway import {path}` writes it anew below .headway/, and docs/using/coming-from.md has more"
+    return f"this is a file of {system}, which Headway does not run", remedy

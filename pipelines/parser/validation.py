@@ -100,14 +100,10 @@ class LocatedWorkflow(NamedTuple):
 
 def read_workflow(root: Node | None, diagnostics: Diagnostics, *, lenient: bool) -> LocatedWorkflow | None:
     """The workflow. None, with errors in ``diagnostics``, if no workflow can be made even without the invalid parts."""
-    if root is None and diagnostics.failed:
+    top = _top(root, diagnostics)
+    if top is None:
         return None
-    if not isinstance(root, MapNode):
-        what = "empty" if root is None else kind_name(root)
-        message = f"a pipeline file is a map with 'steps', but this is {what}"
-        diagnostics.error(root.place if root else WHOLE_FILE, message, "write 'steps:' and the steps below it")
-        return None
-    root = rewrite_legacy_syntax(root, diagnostics)
+    root = rewrite_legacy_syntax(top, diagnostics)
     root = drop_unknown_values(root, diagnostics) if lenient else root
     removed: frozenset[Location] = frozenset()
     while True:  # again without the invalid parts, to find the other errors
@@ -127,6 +123,21 @@ def read_workflow(root: Node | None, diagnostics: Diagnostics, *, lenient: bool)
             return None
         root = _without(root, wrong)
         removed |= wrong
+
+
+def _top(root: Node | None, diagnostics: Diagnostics) -> MapNode | None:
+    """The map that a pipeline file is; None, with an error, if it is something else."""
+    if root is None and diagnostics.failed:
+        return None
+    if not isinstance(root, MapNode):
+        what = "empty" if root is None else kind_name(root)
+        message = f"a pipeline file is a map with 'steps', but this is {what}"
+        diagnostics.error(root.place if root else WHOLE_FILE, message, "write 'steps:' and the steps below it")
+        return None
+    if system := other_ci_systems.system_of(root.by_key):
+        diagnostics.error(root.place, *other_ci_systems.foreign_file(system, diagnostics.file))
+        return None
+    return root
 
 
 def report_invalid(error: ValidationError, root: MapNode, diagnostics: Diagnostics) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple, TextIO
 from pipelines.context import PipelineFile
 from pipelines.importers.running import own_files
 from pipelines.linter.linter import has_errors, in_file, lint_files
+from pipelines.model.other_ci_systems import foreign_file, system_of
 from pipelines.parser.discovery import (
     FOLDERS,
     choose_files,
@@ -28,11 +29,6 @@ from runner.cli.lint_fragments import FragmentFile, fragment_at, lint_file
 from runner.source.pipeline_file import read_pipeline_file
 
 _TOP_KEY = re.compile(rb"^[\"']?([A-Za-z][A-Za-z0-9_-]*)[\"']?\s*:", re.MULTILINE)
-_TOP_KEYS = {
-    "GitHub Actions": {b"on", b"jobs"},
-    "CircleCI": {b"version", b"jobs"},
-    "GitLab CI": {b"stages"},
-}
 
 
 class LintOptions(NamedTuple):
@@ -90,8 +86,7 @@ def lint_paths(paths: Sequence[Path]) -> Linted:
     foreign = [(path, system) for path in paths if path.is_file() and (system := _other_system(path))]
     for path, system in foreign:
         texts[path.as_posix()] = _read(path)
-        hint = "docs/using/coming-from.md says how to write it in a .headway.yml"
-        problems.append(Problem(path.as_posix(), 1, 1, f"this is a file of {system}, which Headway does not run", hint))
+        problems.append(Problem(path.as_posix(), 1, 1, *foreign_file(system, path.as_posix())))
     ours = [path for path in paths if path not in dict(foreign)]
     alone = {path: fragment for path in ours if path.is_file() and (fragment := _fragment(path))}
     for path, fragment in alone.items():
@@ -139,8 +134,7 @@ def _other_system(path: Path) -> str:
     if named := other_system_of(path.as_posix()):
         return named
     if not any(name.startswith(FOLDERS) for name in (path.name, path.parent.name)):
-        keys = set(_TOP_KEY.findall(_read(path)))
-        return next((system for system, needed in _TOP_KEYS.items() if needed <= keys), "")
+        return system_of({key.decode() for key in _TOP_KEY.findall(_read(path))})
     return ""
 
 
