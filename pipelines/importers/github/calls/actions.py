@@ -5,7 +5,7 @@ from posixpath import dirname
 
 from pipelines.importers.github.calls.conditions import both
 from pipelines.importers.github.calls.files import Called, CalledFiles, arguments
-from pipelines.importers.github.calls.replacing import Budget, Replacer, Value, characters_of
+from pipelines.importers.github.calls.replacing import Budget, FreeNames, Replacer, Value, characters_of
 from pipelines.importers.github.expressions.names import CHECKOUT
 from pipelines.importers.github.expressions.parser import Ref
 from pipelines.importers.github.expressions.printer import expression
@@ -21,7 +21,7 @@ def with_steps_of_actions(job: MapNode, files: CalledFiles, budget: Budget) -> M
     steps = items_of(job.by_key.get("steps"))
     if not any(_is_call(step) for step in steps):
         return job
-    calls = _Calls(files, budget, {_text(step, "id") for step in steps})
+    calls = _Calls(files, budget, FreeNames(_text(step, "id") for step in steps))
     made = ListNode(job.key_place("steps"), tuple(calls.steps(steps, ())))
     entries = [(key, made if key.text == "steps" else value) for key, value in job.entries]
     found = calls.outputs.job(job.with_entries(entries))
@@ -39,7 +39,7 @@ def _text(node: Node, key: str) -> str:
 class _Calls:
     """The calls of one job. Ids of steps in actions become ids of the job, so each gets one that is free."""
 
-    def __init__(self, files: CalledFiles, budget: Budget, ids: set[str]) -> None:
+    def __init__(self, files: CalledFiles, budget: Budget, ids: FreeNames) -> None:
         self._files, self._budget, self._ids = files, budget, ids
         self._values: dict[tuple[str, str], Value] = {}
         self.outputs = Replacer(self._output, budget)
@@ -75,21 +75,13 @@ class _Calls:
             caller.take(name)
         caller.remark_rest()
         inner = items_of(runs.by_key.get("steps")) if isinstance(runs, MapNode) else ()
-        names = {name: self._free(name) for each in inner if (name := _text(each, "id"))}
+        names = {name: self._ids.of(name) for each in inner if (name := _text(each, "id"))}
         inside = self._inside(step, called, names)
         made = self._with_caller(step, [self._plain(inside.step(each), called, names) for each in inner])
         found = self.steps(tuple(made), called.stack)
         for key, value in entries_of(called.root.by_key.get("outputs")):
             text = self.outputs.text(inside.text(_text(value, "value")))
             self._values[_text(step, "id"), key.text.lower()] = Value(text)
-        return found
-
-    def _free(self, name: str) -> str:
-        found, number = name, 1
-        while found in self._ids:
-            number += 1
-            found = f"{name}-{number}"
-        self._ids.add(found)
         return found
 
     def _inside(self, step: MapNode, called: Called, names: dict[str, str]) -> Replacer:

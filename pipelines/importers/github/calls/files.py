@@ -112,6 +112,8 @@ def arguments(declared: Node | None, given: Node | None, what: str, remarks: Rem
             remarks.warning(place, f"{what} needs the input '{key.text}', which is not given; it is empty")
         text = text_of(value or fields.get("default")) or _ZEROS.get(kind, "")
         found[name] = Value(text, is_text=kind not in _ZEROS)
+        if value is not None and (error := found[name].mistake):
+            remarks.error(value.place, f"the input '{key.text}' of {what} has {error}, which is not known here")
     for key, _ in left.values():
         remarks.warning(key.place, f"{what} has no input '{key.text}'; it is left out")
     return found

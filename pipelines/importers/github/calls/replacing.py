@@ -1,6 +1,6 @@
 """Puts what a caller gives in place of names such as ``inputs.level``, within a limit of characters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from pipelines.importers.github.expressions.parser import (
@@ -26,6 +26,10 @@ EXPANDED_CHARACTERS_MAX = 2 * 1024 * 1024
 """How many characters the called files of one imported file may have together, with their values put in."""
 
 
+NODE_CHARACTERS = 40
+"""How many characters a value, a list or a map counts for, besides its text."""
+
+
 class TooLargeError(Exception):
     """The limit is reached."""
 
@@ -44,16 +48,34 @@ class Budget:
 
 
 def characters_of(node: Node | None) -> int:
-    """How much text a node has, each value counted as one character more."""
+    """What a node counts for."""
     match node:
         case None:
             return 0
         case ScalarNode():
-            return len(node.text) + 1
+            return len(node.text) + NODE_CHARACTERS
         case ListNode():
-            return 1 + sum(characters_of(item) for item in node.items)
+            return NODE_CHARACTERS + sum(characters_of(item) for item in node.items)
         case _:
-            return 1 + sum(len(key.text) + characters_of(value) for key, value in node.entries)
+            return NODE_CHARACTERS + sum(len(key.text) + characters_of(value) for key, value in node.entries)
+
+
+class FreeNames:
+    """Gives names that are not taken yet: a taken one gets a number."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._last: dict[str, int] = {}
+
+    def of(self, name: str) -> str:
+        """The name, or the first with a number that is free."""
+        found, number = name, self._last.get(name, 1)
+        while found in self._taken:
+            number += 1
+            found = f"{name}-{number}"
+        self._taken.add(found)
+        self._last[name] = number
+        return found
 
 
 class Value(NamedTuple):
@@ -61,6 +83,15 @@ class Value(NamedTuple):
 
     text: str
     is_text: bool = True
+
+    @property
+    def mistake(self) -> str:
+        """What in it cannot be read; empty if there is nothing."""
+        try:
+            split(self.text)
+        except UnreadableError as error:
+            return str(error)
+        return ""
 
     @property
     def tree(self) -> Tree:
@@ -140,7 +171,7 @@ class Replacer:
 
     def node(self, node: Node) -> Node:
         """A node with all texts in it. Raises TooLargeError."""
-        self._budget.spend(1)
+        self._budget.spend(NODE_CHARACTERS)
         if isinstance(node, ScalarNode):
             return self._scalar(node)
         if isinstance(node, ListNode):

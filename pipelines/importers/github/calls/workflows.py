@@ -6,7 +6,14 @@ from typing import NamedTuple
 
 from pipelines.importers.github.calls.conditions import asks_for_status, both, stripped
 from pipelines.importers.github.calls.files import Called, CalledFiles, arguments
-from pipelines.importers.github.calls.replacing import Budget, Replacer, Value, characters_of
+from pipelines.importers.github.calls.replacing import (
+    NODE_CHARACTERS,
+    Budget,
+    FreeNames,
+    Replacer,
+    Value,
+    characters_of,
+)
 from pipelines.importers.github.expressions.parser import Ref
 from pipelines.importers.github.expressions.printer import expression
 from pipelines.importers.keys import Keys, entries_of, text_of, texts_of
@@ -42,7 +49,7 @@ class WorkflowCalls:
 
     files: CalledFiles
     budget: Budget
-    _taken: set[str] = field(default_factory=set)
+    _names: FreeNames = field(default_factory=FreeNames)
     _members: dict[str, list[str]] = field(default_factory=dict)
     _values: dict[tuple[str, str], Value] = field(default_factory=dict)
 
@@ -50,8 +57,9 @@ class WorkflowCalls:
         """The jobs of a file, with those of the workflows that they call. Raises TooLargeError."""
         if not any(_calls(node) for _, node in entries):
             return [CalledJob(key.text, node) for key, node in entries]
-        self._taken = {key.text for key, _ in entries}
-        found = self._of_level(entries, _Level({name: name for name in self._taken}))
+        own = {key.text: key.text for key, _ in entries}
+        self._names = FreeNames(own)
+        found = self._of_level(entries, _Level(own))
         return [self._finished(job) for job in found]
 
     def _of_level(self, entries: Sequence[Entry], level: _Level) -> list[CalledJob]:
@@ -83,7 +91,7 @@ class WorkflowCalls:
             keys.take(name_of_key)
         keys.remark_rest()
         inner = entries_of(called.root.by_key.get("jobs"))
-        names = {key.text: self._free(f"{name}-{key.text}") for key, _ in inner}
+        names = {key.text: self._names.of(f"{name}-{key.text}") for key, _ in inner}
         inside, secrets = self._inside(called, node, names, level)
         top = called.root.with_entries([each for each in called.root.entries if each[0].text not in {"jobs", "on"}])
         jobs = self._of_level(inner, _Level(names, inside, secrets, called.stack, inside.node(top), node))
@@ -92,14 +100,6 @@ class WorkflowCalls:
             shown = text_of(value.by_key.get("value")) if isinstance(value, MapNode) else ""
             self._values[name, key.text.lower()] = Value(self._outputs.text(inside.text(shown)))
         return jobs
-
-    def _free(self, name: str) -> str:
-        found, number = name, 1
-        while found in self._taken:
-            number += 1
-            found = f"{name}-{number}"
-        self._taken.add(found)
-        return found
 
     def _inside(
         self, called: Called, caller: MapNode, names: Mapping[str, str], level: _Level
@@ -191,7 +191,7 @@ class WorkflowCalls:
         if isinstance(node, MapNode) and "needs" in node.by_key:
             place = node.key_place("needs")
             names = [each for name in texts_of(node.by_key["needs"]) for each in self._members.get(name, [name])]
-            self.budget.spend(sum(map(len, names)))
+            self.budget.spend(sum(len(name) + NODE_CHARACTERS for name in names))
             needs = ListNode(place, tuple(ScalarNode(place, name) for name in dict.fromkeys(names)))
             node = node.with_entries([(key, needs if key.text == "needs" else value) for key, value in node.entries])
         return CalledJob(job.name, node, None if job.top is None else self._outputs.node(job.top))

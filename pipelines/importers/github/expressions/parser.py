@@ -191,7 +191,7 @@ class _Parser:
                 self._fail()
             else:
                 kind, token = self._tokens.pop()
-                found.append(token[1:-1] if kind == "text" else token)
+                found.append(token[1:-1].replace("''", "'") if kind == "text" else token)
             if sign == "[":
                 self._want("]")
         return found

@@ -212,3 +212,15 @@ def test_a_workflow_that_is_only_called_is_no_mistake() -> None:
     found = Import("github", "on: {workflow_call: {}}\njobs: {t: {steps: [run: ls]}}")
     assert found.remarks == ["1 hint: 'workflow_call' is left out: the workflows that call this one get its jobs"]
     assert not found.imported.failed
+
+
+def test_a_value_that_cannot_be_read_has_a_remark() -> None:
+    found = called("", 'jobs: {t: {steps: [{run: ls, if: "inputs.a == &"}]}}', "inputs: {a: }")
+    assert found.imported.failed
+    inside = 'jobs: {t: {steps: [run: "./t ${{ inputs.a }} ${{ & }}"]}}'
+    assert called("with: {a: x}", inside, "inputs: {a: }").imported.failed
+    inside = "jobs: {t: {steps: [run: \"./t ${{ inputs.a || 'x' }}\"]}}"
+    (remark,) = called("with: {a: '${{ & }}'}", inside, "inputs: {a: }").remarks
+    assert remark == f"3 error: the input 'a' of the workflow {CALLED} has &, which is not known here"
+    inside = 'jobs: {t: {steps: ["${{ inputs.a }}", run: ls]}, u: "${{ inputs.a }}"}'
+    assert "a map is wanted at job 'c-u'" in " ".join(called("with: {a: x}", inside, "inputs: {a: }").remarks)
