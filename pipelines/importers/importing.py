@@ -45,14 +45,20 @@ class Imported(NamedTuple):
 
 
 Include = Callable[[str, str], bytes | None]
-"""Reads a file that the file of the first path includes: the bytes of the second path, None if there is none."""
+"""Reads a file that another includes: the bytes of the second path, seen from the folder of the first; None if there
+is none. The first is the path of the file that includes it; one of GitHub Actions as if it were in the root."""
 
 Import = Callable[[str, str, Remarks, Include], list[PipelineFile]]
 _IMPORTS: dict[str, Import] = {
     "drone": lambda path, text, remarks, _include: import_drone(path, text, remarks),
     "gitlab": lambda path, text, remarks, include: import_gitlab(path, text, remarks, partial(include, path)),
-    "github": lambda path, text, remarks, _include: import_github(path, text, remarks),
+    "github": lambda path, text, remarks, include: import_github(path, text, remarks, partial(include, _in_root(path))),
 }
+
+
+def _in_root(path: str) -> str:
+    """The path of a workflow of GitHub Actions as if it were in the root of its repository."""
+    return re.sub(r"(^|/)\.(?:github|gitea|forgejo)/workflows/(?=[^/]*$)", r"\1", path)
 
 
 def system_of(path: str, text: str) -> str:

@@ -42,7 +42,8 @@ class Remarks:
 
     def _comment(self, word: str, place: Place, message: str, hint: str) -> None:
         text = f"{message}; {hint}" if hint else message
-        self._comments.append(f"{word} (line {place.line}): {text}")
+        of_file = f" of {place.fragment}" if place.fragment else ""
+        self._comments.append(f"{word} (line {place.line}{of_file}): {text}")
 
     @contextmanager
     def comments(self) -> Iterator[list[str]]:

@@ -3,60 +3,52 @@
 It never asks the network, and a pipeline with errors has no names. Everything is loaded when it is asked for.
 """
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from runner.cli.completed_names import fitting
+
 if TYPE_CHECKING:
     from pipelines.plan import Plan
-
-NAMES_COUNT_MAX = 200
-_SAFE = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
-"""Shells put a name into the line as it is. One with another character could be a command there."""
 
 
 def workflows(context: typer.Context, incomplete: str) -> list[str]:
     """The names of the workflows that would run."""
     plan = _plan(context)
-    return _fitting((job.name for job in plan.jobs) if plan else (), incomplete)
+    return fitting((job.name for job in plan.jobs) if plan else (), incomplete)
 
 
 def steps(context: typer.Context, incomplete: str) -> list[str]:
     """The names of the steps that would run."""
     plan = _plan(context)
-    return _fitting((step.name for job in plan.jobs for step in job.steps) if plan else (), incomplete)
+    return fitting((step.name for job in plan.jobs for step in job.steps) if plan else (), incomplete)
 
 
 def cells(context: typer.Context, incomplete: str) -> list[str]:
     """NAME=VALUE of the matrices."""
     plan = _plan(context)
     pairs = (f"{name}={value}" for job in plan.jobs for name, value in job.cell.items()) if plan else ()
-    return _fitting(pairs, incomplete)
+    return fitting(pairs, incomplete)
 
 
 def events(incomplete: str) -> list[str]:
     """The events."""
     from pipelines.trigger import Event
 
-    return _fitting(Event, incomplete)
+    return fitting(Event, incomplete)
 
 
 def branches(context: typer.Context, incomplete: str) -> list[str]:
     """The branches of the repository in the folder."""
-    return _fitting(_refs(context, "refs/heads"), incomplete)
+    return fitting(_refs(context, "refs/heads"), incomplete)
 
 
 def tags(context: typer.Context, incomplete: str) -> list[str]:
     """The tags of the repository in the folder, the newest versions first."""
-    return _fitting(_refs(context, "refs/tags"), incomplete)
-
-
-def _fitting(names: Iterable[str], incomplete: str) -> list[str]:
-    found = dict.fromkeys(name for name in map(str, names) if name.startswith(incomplete) and _SAFE.fullmatch(name))
-    return list(found)[:NAMES_COUNT_MAX]
+    return fitting(_refs(context, "refs/tags"), incomplete)
 
 
 def _folder(context: typer.Context) -> Path:

@@ -11,7 +11,13 @@ from runner.source.tree_entries import nowhere, outside
 
 def read_repository_file(folder: Path, name: str) -> bytes:
     """A file of the tree at ``folder``, which may be a link. Raises StepError for one that a server cannot follow."""
-    folder = folder.resolve()
+    try:
+        return _read(folder.resolve(), name)
+    except OSError as error:  # also of a name that is too long for this system
+        raise StepError(Reason.INVALID_PIPELINE, f"{name} cannot be read: {error.strerror}") from error
+
+
+def _read(folder: Path, name: str) -> bytes:
     path = folder / name
     real = Path(os.path.realpath(path))
     if real.is_symlink() or (path.is_symlink() and not real.exists()):
@@ -20,10 +26,7 @@ def read_repository_file(folder: Path, name: str) -> bytes:
         raise outside(name, str(real))
     if not real.is_file():
         raise StepError(Reason.INVALID_PIPELINE, f"{name} is not a file")
-    try:
-        return read_pipeline_file(real)
-    except OSError as error:
-        raise StepError(Reason.INVALID_PIPELINE, f"{name} cannot be read: {error.strerror}") from error
+    return read_pipeline_file(real)
 
 
 def _top_folder(folder: Path) -> Path:

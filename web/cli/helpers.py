@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.visible import visible
+from web.cli import completion
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from web.services import OperationServices
 
 RepoName = Annotated[str, typer.Argument(help="The repository's name.", show_default=False)]
+ServerRepoName = Annotated[
+    str, typer.Argument(help="The repository's name.", show_default=False, autocompletion=completion.repos)
+]
+RunNumber = Annotated[
+    int,
+    typer.Argument(help="The run's number.", min=1, max=2**53, show_default=False, autocompletion=completion.runs),
+]
 Inputs = Annotated[
     list[str] | None,
     typer.Option("--input", "-i", help="NAME=VALUE of an input that the pipeline declares; any number of them."),

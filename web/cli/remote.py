@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.state import State
-from web.cli.helpers import RepoName, ServerOption, read_stdin, say
+from web.cli import completion
+from web.cli.helpers import RunNumber, ServerOption, ServerRepoName, read_stdin, say
 from workers.cli.errors import report_errors
 
 if TYPE_CHECKING:
     from web.client.api import Api
 
 RUNS_COUNT_MAX = 200
-RunNumberArgument = Annotated[
-    int, typer.Argument(help="The run's number.", min=1, max=2**53, show_default=False)
-]  # fmt: skip
 
 
 @contextmanager
@@ -63,7 +61,9 @@ def logout(
 
 @report_errors
 def runs(
-    repo: Annotated[str, typer.Argument(help="The repository's name; by default all repositories.")] = "",
+    repo: Annotated[
+        str, typer.Argument(help="The repository's name; by default all repositories.", autocompletion=completion.repos)
+    ] = "",
     branch: Annotated[str, typer.Option(help="Only runs of this branch.")] = "",
     state: Annotated[str, typer.Option(help="Only runs in this state, such as failed.")] = "",
     *,
@@ -97,8 +97,8 @@ def _columns(run: Mapping[str, Any], repo: str) -> list[str]:
 
 @report_errors
 def logs(
-    repo: RepoName,
-    run: RunNumberArgument,
+    repo: ServerRepoName,
+    run: RunNumber,
     step: Annotated[str, typer.Argument(help="A step: its name, or WORKFLOW/NAME; by default all.")] = "",
     *,
     follow: Annotated[
@@ -144,7 +144,7 @@ def _to_output() -> Callable[[bytes], None]:
 
 
 @report_errors
-def cancel(repo: RepoName, run: RunNumberArgument, server: ServerOption = "") -> None:
+def cancel(repo: ServerRepoName, run: RunNumber, server: ServerOption = "") -> None:
     """Cancels a run. One that has ended stays as it is."""
     from web.client.api import run_path
 
@@ -155,8 +155,10 @@ def cancel(repo: RepoName, run: RunNumberArgument, server: ServerOption = "") ->
 
 @report_errors
 def open_(
-    repo: Annotated[str, typer.Argument(help="The repository's name; by default the front page.")] = "",
-    run: Annotated[int, typer.Argument(help="A run's number.", min=0, max=2**53)] = 0,
+    repo: Annotated[
+        str, typer.Argument(help="The repository's name; by default the front page.", autocompletion=completion.repos)
+    ] = "",
+    run: Annotated[int, typer.Argument(help="A run's number.", min=0, max=2**53, autocompletion=completion.runs)] = 0,
     server: ServerOption = "",
 ) -> None:
     """Opens a page of the server in the browser, and prints its address."""

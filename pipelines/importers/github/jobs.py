@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass, field
 
 from pipelines.importers.github import images
+from pipelines.importers.github.calls.actions import with_steps_of_actions
+from pipelines.importers.github.calls.replacing import EXPANDED_CHARACTERS_MAX, TooLargeError
+from pipelines.importers.github.calls.workflows import WorkflowCalls
 from pipelines.importers.github.expressions.names import Names, output_key
 from pipelines.importers.github.expressions.texts import Texts
 from pipelines.importers.github.job_steps import StepWriter
@@ -30,6 +33,7 @@ class File:
     """What all jobs of a file share."""
 
     remarks: Remarks
+    calls: WorkflowCalls
     conditions: list[Condition]
     inputs: frozenset[str]
     env: dict[str, str]
@@ -63,8 +67,14 @@ def job_of(name: str, node: Node, file: File) -> Job | None:
     with file.remarks.comments() as comments:
         keys = Keys(node, file.remarks, f"job '{name}'")
         if uses := keys.text("uses"):
-            text = f"job '{name}' calls the workflow {uses}; it is left out"
-            file.remarks.error(keys.place("uses"), text, "put its jobs into this file")
+            text = f"job '{name}' calls the workflow {uses} of another repository; it is left out"
+            file.remarks.error(keys.place("uses"), text, "put what it does into this file")
+            return None
+        try:
+            keys.node = keys.node and with_steps_of_actions(keys.node, file.calls.files, file.calls.budget)
+        except TooLargeError:
+            text = f"the actions of job '{name}' have more than {EXPANDED_CHARACTERS_MAX:,} characters; it is left out"
+            file.remarks.error(keys.place("steps"), text)
             return None
         workflow = _Converter(name, keys, file).workflow()
         if workflow:

@@ -52,7 +52,7 @@ def read_step(reading: Reading, node: Node) -> None:
         name=name,
         step_id=keys.text("id"),
         shell=keys.text("shell") or reading.shell,
-        directory=keys.text("working-directory") or reading.directory,
+        directory=_directory(keys.text("working-directory") or reading.directory),
         env=tuple((key.text, text_of(value), value.place) for key, value in entries_of(keys.take("env"))),
         condition=keys.text("if"),
         continues=_continues(keys),
@@ -65,6 +65,11 @@ def read_step(reading: Reading, node: Node) -> None:
         _action(reading, uses, inputs, run)
     elif run.text.strip():
         reading.add(run)
+
+
+def _directory(text: str) -> str:
+    """The folder of a run; empty for the checkout, where it begins."""
+    return "" if text in {".", "./"} else text
 
 
 def _continues(keys: Keys) -> bool:
@@ -88,9 +93,6 @@ def _action(reading: Reading, uses: Uses, inputs: Keys, run: Run) -> None:
     elif uses.name in LEFT_OUT:
         does, hint = LEFT_OUT[uses.name]
         remarks.warning(run.place, f"the action {uses.name} {does}; it is left out", hint)
-    elif uses.name.startswith("./"):
-        text = f"the action {uses.name} of this repository is left out"
-        remarks.error(run.place, text, "put its steps into this file")
     else:
         does, hint = MISSING.get(uses.name, ("is not known here", "write the commands that do the same"))
         remarks.error(run.place, f"the action {uses.name} {does}; it is left out", hint)

@@ -20,7 +20,10 @@ _EVENTS = {
     "release": "release", "deployment": "deployment", "repository_dispatch": "manual", "workflow_dispatch": "manual",
     "schedule": "cron", "pull_request": "pull_request", "pull_request_target": "pull_request",
 }  # fmt: skip
-_NO_COUNTERPART = {"merge_group": "a queue of merges", "workflow_call": "calls by other workflows"}
+_NOTED = {
+    "merge_group": "the event 'merge_group' (a queue of merges) has no counterpart; it is left out",
+    "workflow_call": "'workflow_call' is left out: the workflows that call this one get its jobs",
+}
 _CLOSED = {"closed"}
 _METADATA = {"labeled", "unlabeled", "edited", "assigned", "ready_for_review", "converted_to_draft", "unassigned"}
 _NOT_GLOB = re.compile(r"[+?]")
@@ -60,8 +63,8 @@ def triggers_of(node: Node | None, remarks: Remarks) -> Triggers:
             continue
         elif name in _EVENTS:
             conditions += _of_event(name, keys, place)
-        elif name in _NO_COUNTERPART:
-            remarks.note(place, f"the event '{name}' ({_NO_COUNTERPART[name]}) has no counterpart; it is left out")
+        elif name in _NOTED:
+            remarks.note(place, _NOTED[name])
             continue
         else:
             remarks.error(place, f"the event '{name}' starts no run here; it is left out")

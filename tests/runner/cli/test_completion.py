@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runner.cli import completion
-from runner.cli.completion import NAMES_COUNT_MAX
+from runner.cli.completed_names import NAMES_COUNT_MAX
 from tests.runner.reuse.test_working_files import Folder
 
 STEP = "image: i, commands: [a]"

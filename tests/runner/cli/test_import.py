@@ -105,3 +105,33 @@ def test_lint_and_plan_read_a_file_of_drone_alone(folder: Path) -> None:
     out = StringIO()
     assert show_plan(PlanOptions(Path(os.curdir)), out, err) == 0
     assert "workflow 'default'" in out.getvalue()
+
+
+def test_a_workflow_of_github_calls_files_of_the_repository(folder: Path) -> None:
+    texts = {
+        "r/.github/workflows/ci.yml": "on: push\njobs: {c: {uses: ./.github/workflows/x.yml}}",
+        "r/.github/workflows/x.yml": "on: workflow_call\njobs: {t: {steps: [uses: ./a, uses: ./../b, uses: ./l]}}",
+        "r/a/action.yml": "runs: {using: composite, steps: [run: ./made]}",
+        "b/action.yml": "runs: {using: composite, steps: [run: ./outside]}",
+    }
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "r" / "l").symlink_to(folder / "b")
+    code, out, err = _run(Path("r/.github/workflows/ci.yml"), dry_run=True)
+    assert code == 1
+    assert "- ./made" in out
+    assert "outside" not in out
+    assert "the action ./../b is not in this repository" in err
+    assert "the file 'l/action.yml' cannot be read" in err
+    assert _run(Path("r/.github/workflows/x.yml"))[0] == 2
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000, "a\\0b", "\\ud800", "."])
+def test_a_workflow_of_github_with_an_odd_name_of_a_file(folder: Path, name: str) -> None:
+    (folder / "x.yml").write_text(
+        f'on: push\njobs: {{c: {{uses: "./{name}"}}, t: {{steps: [uses: "./{name}", run: ls]}}}}'
+    )
+    code, _, err = _run(Path("x.yml"))
+    assert code in {1, 2}, err
+    assert "error" in err

@@ -4,14 +4,17 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import RepoName, ServerOption, actor, operation_services, remote_api, say
+from web.cli import completion
+from web.cli.helpers import ServerOption, ServerRepoName, actor, operation_services, remote_api, say
 from workers.cli.errors import report_errors
 
 
 @report_errors
 def approve(
-    repo: RepoName,
-    number: Annotated[int, typer.Argument(min=1, help="The run's number.", show_default=False)],
+    repo: ServerRepoName,
+    number: Annotated[
+        int, typer.Argument(min=1, help="The run's number.", show_default=False, autocompletion=completion.runs)
+    ],
     *,
     reject: Annotated[bool, typer.Option("--reject", help="Cancel the run instead.")] = False,
     server: ServerOption = "",

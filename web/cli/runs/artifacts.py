@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from web.cli.helpers import RepoName, ServerOption, actor, operation_services, remote_api, say
+from web.cli.helpers import RunNumber, ServerOption, ServerRepoName, actor, operation_services, remote_api, say
 from workers.cli.errors import report_errors
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 @report_errors
 def artifacts(
-    repo: RepoName,
-    run: Annotated[int, typer.Argument(help="The run's number.", min=1, max=2**53, show_default=False)],
+    repo: ServerRepoName,
+    run: RunNumber,
     archive: Annotated[
         Path | None, typer.Option("--zip", help="Save them as this zip archive, which must not be there yet.")
     ] = None,

@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import NoReuse, RepoName, ServerOption, actor, operation_services, remote_api, say
+from web.cli.helpers import NoReuse, RunNumber, ServerOption, ServerRepoName, actor, operation_services, remote_api, say
 from workers.cli.errors import report_errors
 
 
 @report_errors
 def rerun(
-    repo: RepoName,
-    run: Annotated[int, typer.Argument(help="The run's number.", min=1, max=2**53, show_default=False)],
+    repo: ServerRepoName,
+    run: RunNumber,
     failed: Annotated[bool, typer.Option("--failed", help="Only the jobs that did not pass.")] = False,
     jobs: Annotated[
         list[str] | None,

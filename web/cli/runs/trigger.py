@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from web.cli.helpers import Inputs, NoReuse, RepoName, ServerOption, actor, operation_services, remote_api, say
+from web.cli.helpers import Inputs, NoReuse, ServerOption, ServerRepoName, actor, operation_services, remote_api, say
 from workers.cli.errors import report_errors
 
 
 @report_errors
 def trigger(
-    repo: RepoName,
+    repo: ServerRepoName,
     branch: Annotated[str, typer.Option(help="The branch; by default the repository's default branch.")] = "",
     tag: Annotated[str, typer.Option(help="A tag instead of a branch.")] = "",
     commit: Annotated[str, typer.Option(help="A commit on it, whole or its first digits; by default the last.")] = "",

@@ -1,10 +1,14 @@
 """Parses ``${{ }}`` expressions of GitHub Actions into trees."""
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
 LEVELS_MAX = 40
 """How deep an expression may nest."""
+
+TOKENS_COUNT_MAX = 500
+"""How long an expression may be: a chain of operators nests too, and is walked by functions that call themselves."""
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?[0-9][0-9A-Za-z.]*)|(?P<name>[A-Za-z_][A-Za-z0-9_-]*)"""
@@ -76,12 +80,18 @@ def parse_condition(text: str) -> Tree:
 
 def split(text: str) -> list[str | Tree]:
     """Texts and the expressions between them. Raises UnreadableError."""
-    found: list[str | Tree] = []
+    parts = (parse(part) if is_expression else part for part, is_expression in parts_of(text))
+    return [part for part in parts if part != ""]
+
+
+def parts_of(text: str) -> Iterator[tuple[str, bool]]:
+    """Texts, and what is in braces between them, of which the second value is True."""
     end = 0
     for match in _PARTS.finditer(text):
-        found += [text[end : match.start()], parse(match[1])]
+        yield text[end : match.start()], False
+        yield match[1], True
         end = match.end()
-    return [part for part in [*found, text[end:]] if part != ""]
+    yield text[end:], False
 
 
 class _Parser:
@@ -93,6 +103,8 @@ class _Parser:
             match = _TOKEN.match(text, end)
             if match is None:
                 raise UnreadableError(text[end:].strip()[:20])
+            if len(self._tokens) == TOKENS_COUNT_MAX:
+                raise UnreadableError(f"more than {TOKENS_COUNT_MAX} words and signs")
             self._tokens.append((match.lastgroup or "", match[match.lastgroup or 0]))
             end = match.end()
         self._tokens.reverse()
@@ -179,7 +191,7 @@ class _Parser:
                 self._fail()
             else:
                 kind, token = self._tokens.pop()
-                found.append(token[1:-1] if kind == "text" else token)
+                found.append(token[1:-1].replace("''", "'") if kind == "text" else token)
             if sign == "[":
                 self._want("]")
         return found

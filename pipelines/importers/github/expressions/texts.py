@@ -106,11 +106,7 @@ class Texts:
                 return f"{value[:-1]}:-{other}}}" if re.fullmatch(r"\$\{\w+\}", value) else value or other
             case Call("format", (Lit(text), *arguments)):
                 values = [self._of_file(each, place, level) for each in arguments]
-                return re.sub(
-                    r"\{(\d)\}",
-                    lambda found: values[int(found[1])] if int(found[1]) < len(values) else "",
-                    literal(text),
-                )
+                return re.sub(r"\{\{|\}\}|\{(\d{1,3})\}", lambda found: _of_format(found, values), literal(text))
             case Call("hashfiles", arguments):
                 files = [self._of_file(each, place, level).removeprefix("./") for each in arguments]
                 return f"checksum({', '.join(files)})"
@@ -199,6 +195,13 @@ class Texts:
             case _:
                 word = self._word(tree, place)
                 return f"[ -n {word} ] && [ {word} != false ]"
+
+
+def _of_format(found: re.Match[str], values: list[str]) -> str:
+    """What stands for ``{0}`` in a text of ``format``; a doubled brace is one."""
+    if found[1] is None:
+        return found[0][0]
+    return values[int(found[1])] if int(found[1]) < len(values) else ""
 
 
 def _choice(tree: Not | Op) -> tuple[Tree, Tree, Tree]:

@@ -161,7 +161,7 @@ def test_extensions_of_php() -> None:
         ("codecov/codecov-action@v4", "warning", "sends coverage to Codecov; it is left out; 'reports:"),
         ("actions/github-script@v7", "error", "runs JavaScript with access to GitHub's API; it is left out; write"),
         ("some/thing@v1", "error", "is not known here; it is left out; write the commands that do the same"),
-        ("./.github/actions/x", "error", "of this repository is left out; put its steps into this file"),
+        ("./.github/actions/x", "error", "is not here: the file '.github/actions/x/action.yml' cannot be read"),
     ],
 )
 def test_actions_without_a_counterpart(uses: str, level: str, text: str) -> None:

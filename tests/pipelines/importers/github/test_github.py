@@ -115,7 +115,7 @@ steps:
         ("", "this is no workflow of GitHub Actions: it has no jobs"),
         ("on: push\njobs: {a: {runs-on: windows-2022, steps: [run: dir]}}", "no job of this file can run here"),
         ("jobs: {a: {steps: [run: ls]}}", "nothing that starts a run here is in 'on'; no job would run"),
-        ("on: workflow_call\njobs: {a: {steps: [run: ls]}}", "nothing that starts a run here"),
+        ("on: workflow_call\njobs: {a: {steps: [run: ls]}}", "the workflows that call this one get its jobs"),
         ("on: [push\njobs: ", "this is not YAML"),
     ],
 )
@@ -441,9 +441,11 @@ def test_jobs_that_cannot_be_taken_over() -> None:
     found = imported(
         f"{TOP}    steps: [run: ls]\n  u: {{uses: ./.github/workflows/x.yml}}\n  v: {{steps: []}}\n  w: [a]"
     )
+    file = ".github/workflows/x.yml"
+    why = f"is not here: the file '{file}' cannot be read; it is left out; put what it does into this file"
     assert sorted(found.remarks) == [
         "1 warning: job 'w' has no step here; it is left out",
-        "6 error: job 'u' calls the workflow ./.github/workflows/x.yml; it is left out; put its jobs into this file",
+        f"6 error: the workflow ./{file} {why}",
         "7 warning: job 'v' has no step here; it is left out",
         "8 error: a map is wanted at job 'w', not a list; it is left out",
     ]

@@ -1,0 +1,1 @@
+"""What a workflow calls in its own repository: workflows and composite actions, put in its place before conversion."""
