@@ -7,63 +7,23 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pipelines.model import other_ci_systems
-from pipelines.model.base import PipelineModel
-from pipelines.model.concurrency import Concurrency
-from pipelines.model.conditions import Condition, PathPatterns, Patterns
-from pipelines.model.inputs import InputDeclaration
-from pipelines.model.retry import Retry
 from pipelines.model.workflow import (
     STEP_KINDS,
-    BackendOptions,
-    Build,
-    BuildStep,
-    CommandsStep,
-    ComposeService,
-    Dependency,
-    DockerOptions,
-    ImageChoice,
-    PluginStep,
-    Push,
-    PushStep,
-    ReadyCheck,
-    Service,
     Workflow,
-    Workspace,
 )
 from pipelines.parser.legacy_syntax import rewrite_legacy_syntax
 from pipelines.parser.likely_mistakes import warn_of_likely_mistakes
+from pipelines.parser.unknown_keys import (
+    KIND_NAMES,
+    NOT_SUPPORTED_YET,
+    STEP_KEYS,
+    Location,
+    conflict_hint,
+    unknown_hint,
+)
 from pipelines.parser.unknown_values import drop_unknown_values
-from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place, did_you_mean
+from pipelines.syntax.diagnostics import WHOLE_FILE, Diagnostics, Place
 from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode, kind_name
-
-Location = tuple[str | int, ...]
-
-_STEP_MODELS: dict[str, type[PipelineModel]] = {
-    "commands": CommandsStep,
-    "plugin": PluginStep,
-    "build": BuildStep,
-    "push": PushStep,
-    "compose": ComposeService,
-}
-_MODELS: dict[str, type[PipelineModel]] = {
-    "services": Service,
-    "when": Condition,
-    "path": PathPatterns,
-    **dict.fromkeys(("branch", "ref", "repo", "instance", "platform", "cron", "matrix"), Patterns),
-    "depends_on": Dependency,
-    "image": ImageChoice,
-    "build": Build,
-    "push": Push,
-    "ready": ReadyCheck,
-    "workspace": Workspace,
-    "concurrency": Concurrency,
-    "retry": Retry,
-    "inputs": InputDeclaration,
-    "backend_options": BackendOptions,
-    "docker": DockerOptions,
-}
-_STEP_KEYS = frozenset(name for kind in _STEP_MODELS.values() for name in kind.model_fields)
-_NOT_SUPPORTED_YET = frozenset({"deploy"})
 
 
 class LocatedWorkflow(NamedTuple):
@@ -233,15 +193,15 @@ class _Reporter(NamedTuple):
         key, place, within = str(location[-1]), _key_place(self.root, location), self.within(location)
         report = self.diagnostics.warning if self.lenient else self.diagnostics.error
         in_step = len(location) == 3 and location[0] == "steps"  # noqa: PLR2004 - steps, index, key
-        if key in _NOT_SUPPORTED_YET:
+        if key in NOT_SUPPORTED_YET:
             report(place, f"'{key}'{within} is not supported yet", "remove it")
-        elif in_step and key in _STEP_KEYS:
+        elif in_step and key in STEP_KEYS:
             kind = str(tagged[2])
             self.diagnostics.error(
-                place, f"'{key}' does not go with {_KIND_NAMES[kind]}{within}", _conflict_hint(key, kind)
+                place, f"'{key}' does not go with {KIND_NAMES[kind]}{within}", conflict_hint(key, kind)
             )
         else:
-            report(place, f"unknown key '{key}'{within}", _unknown_hint(key, tagged))
+            report(place, f"unknown key '{key}'{within}", unknown_hint(key, tagged))
 
     def within(self, location: Location) -> str:
         """The step or service of a location, as words for an error message."""
@@ -252,56 +212,6 @@ class _Reporter(NamedTuple):
                 return f" in {noun} '{node.text}'" if isinstance(node, ScalarNode) else f" in {noun} {index + 1}"
             case _:
                 return ""
-
-
-_KIND_NAMES = {
-    "commands": "'commands'",
-    "plugin": "a plugin",
-    "build": "'build'",
-    "push": "'push'",
-    "compose": "'compose'",
-}
-
-
-def _conflict_hint(key: str, kind: str) -> str:
-    if key in {"settings", "commands", "build", "push"}:
-        return "a step is one of commands, settings (a plugin), build and push; make two steps"
-    if (key, kind) == ("resources", "build"):
-        return "remove it: the engine's BuildKit knows no limits for one build; they are for steps and services"
-    return f"only steps with a container have it; remove it, or move it from the {kind} step to one"
-
-
-def _unknown_hint(key: str, tagged: Location) -> str:
-    known = _known_keys(tagged)
-    match tagged:
-        case ("kind",):
-            return "only Drone's pipelines have it; docs/using/coming-from.md says how to write them here"
-        case (str() as key_of_root,) if key_of_root.startswith(("x-", ".")):
-            return "anchors have their place below 'variables': a list, or a map of any names"
-        case ("services", int(), "command" | "args"):
-            return "a service runs what its image says; write entrypoint: [PROGRAM, ARGUMENT] to start something else"
-        case ("steps" | "clone" as group, int(), "plugin", str()) if key not in other_ci_systems.KEYS:
-            unlikely = {"build", "push"} if group == "steps" else {"detach"}  # 'depth' is meant for the checkout
-            near = did_you_mean(key, (name for name in known if name not in unlikely))
-            return near or "the inputs of a plugin stand below 'settings'; else remove it"
-        case ("include",) | ("steps", "include"):
-            return "it is an item of 'steps': - include: ci/test.yml"
-        case _ if other_ci_systems.KEYS.get(key) in known:
-            return f"did you mean '{other_ci_systems.KEYS[key]}'?"
-        case _:
-            return did_you_mean(key, known) or "remove it"
-
-
-def _known_keys(tagged: Location) -> list[str]:
-    parents = [part for part in tagged[:-1] if isinstance(part, str)]
-    if not parents:
-        found: type[PipelineModel] = Workflow
-    elif parents[-1] in _STEP_MODELS and parents[0] in {"steps", "clone"} and len(parents) == 2:  # noqa: PLR2004
-        found = _STEP_MODELS[parents[-1]]
-    else:
-        found = next((_MODELS[part] for part in reversed(parents) if part in _MODELS), Workflow)
-    extra = ["build", "push", "commands", "settings"] if found in _STEP_MODELS.values() else []
-    return [field.alias or name for name, field in found.model_fields.items()] + extra
 
 
 def _name_of(location: Location) -> str:
