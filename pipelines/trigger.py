@@ -25,6 +25,10 @@ EVENTS_OF_PEOPLE = frozenset({Event.MANUAL, Event.DEPLOYMENT})
 """The events by which a person starts a run: if nothing of its pipeline runs, it has not passed."""
 
 
+SENT_TREE_REFS = "refs/sent/"
+"""The refs of sent trees begin so: no forge has any, so that no run of a branch, tag or pull request has the same."""
+
+
 class PullRequest(BaseModel):
     """The pull request that a trigger belongs to. Secrets are not given to runs that are ``from_fork``.
 
@@ -48,6 +52,17 @@ class PullRequest(BaseModel):
     draft: bool = False
 
 
+class SentTree(BaseModel):
+    """A working tree that a person has sent with ``headway run --remote``.
+
+    ``base`` is the commit of the repository on which it is, empty where it is on none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: str = ""
+
+
 class Trigger(BaseModel):
     """One event at one commit.
 
@@ -55,7 +70,8 @@ class Trigger(BaseModel):
     full ref name, with git. ``branch`` is the target branch of a pull request, empty for a tag. ``changed_files`` is
     None until a worker has asked git. ``event_reason`` says what changed in a pull request. ``inputs`` were given when
     the run was started by hand or by a cron, with ``inputs_by_admin`` by an administrator. With ``no_reuse`` all
-    steps run, also those whose result an earlier run has.
+    steps run, also those whose result an earlier run has. With ``sent_tree`` the commit is none of the repository's:
+    ``ref`` is below ``SENT_TREE_REFS``, another one for each tree.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,6 +99,7 @@ class Trigger(BaseModel):
     prerelease: bool = False
     deploy_target: str = ""
     deploy_task: str = ""
+    sent_tree: SentTree | None = None
 
 
 _SKIP = re.compile(r"\[(?:ci *skip|skip *ci)\]", re.IGNORECASE)

@@ -43,6 +43,12 @@ class HousekeepingSettings(BaseSettings):
         description="How many deliveries of a repository are kept; older ones are removed. 0: any number, "
         f"else {DELIVERIES_KEPT} at least.",
     )
+    sent_tree_days: kinds.Days = Field(
+        7,
+        ge=1,
+        description="Days after which a working tree that `headway run --remote` has sent is removed: its run cannot "
+        "be repeated after that.",
+    )
 
     disk_high_percent: kinds.Percent = Field(
         85,

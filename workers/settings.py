@@ -197,6 +197,12 @@ class Settings(DataFolders, HousekeepingSettings):
         gt=0,
         description="The largest body of a webhook in bytes. A larger one gets status 413.",
     )
+    sent_tree_bytes_max: kinds.Bytes = Field(
+        32 * 1024**2,
+        gt=0,
+        description="The largest working tree that `headway run --remote` may send, in bytes as git packs it. A larger "
+        "one gets status 413.",
+    )
     missed_pushes: Literal["off", "report", "run"] = Field(
         "report",
         description="What happens to a push whose webhook did not come, which the scheduler finds by asking the "

@@ -118,6 +118,13 @@ def run(  # noqa: PLR0917 - every option is a parameter
     keep_on_failure: Annotated[
         bool, typer.Option("--keep-on-failure", help="Keep the first job that fails, for `headway shell`.")
     ] = False,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Run it on the server, without secrets, and show the log here.")
+    ] = False,
+    server: Annotated[str, typer.Option(help="With --remote: the server; by default that of `headway login`.")] = "",
+    repo: Annotated[
+        str, typer.Option(help="With --remote: what the server calls the repository; by default as its remote.")
+    ] = "",
 ) -> None:
     """Runs the pipeline of a folder on this machine, uncommitted files included. Needs only Docker."""
     from runner.cli.run.launch import launch
@@ -129,6 +136,12 @@ def run(  # noqa: PLR0917 - every option is a parameter
         folder, push, event, branch, names, given, no_reuse, secrets_file, workflows, cells, json, tag, steps,
         first_step, jobs, watch, like, keep_on_failure=keep_on_failure,
     )  # fmt: skip
+    if remote:
+        from runner.cli.run.remote import run_remotely
+
+        raise typer.Exit(run_remotely(options, server, repo))
+    if server or repo:
+        raise typer.BadParameter("--server and --repo need --remote.")
     raise typer.Exit(launch(options))
 
 

@@ -131,6 +131,11 @@ class WorkingTree:
         """The address of ``origin``, else of the first remote, without a login; empty if there is none."""
         return self._remote[1]
 
+    @property
+    def remote_name(self) -> str:
+        """What git calls this remote; empty if there is none."""
+        return self._remote[0]
+
     @cached_property
     def _remote(self) -> tuple[str, str]:
         """Name and address of the remote; both empty if there is none."""

@@ -73,7 +73,7 @@ def lay_out(source: Source, target: Path, how: Checkout, *, for_builds: bool) ->
     common = run_git(["git", "-C", str(source.folder), "rev-parse", "--git-common-dir"]).removesuffix(b"\n")
     git_dir = (source.folder / os.fsdecode(common)).resolve()
     check_out(CommitSource(git_dir, source.head, source.origin, RepoServer(source.origin, None, {})), target, how)
-    submodules = _submodules(source)
+    submodules = submodules_of(source)
     _overlay(source, target, how, submodules)
     if how.lfs and uses_lfs(target):
         keep_clean(target)
@@ -85,7 +85,7 @@ def lay_out(source: Source, target: Path, how: Checkout, *, for_builds: bool) ->
 
 def _overlay(source: Source, target: Path, how: Checkout, submodules: Mapping[str, str]) -> None:
     differing = [change for change in changes(source) if change.path not in submodules]
-    unchanged = set() if how.lfs else _unchanged_large_files(source, differing)
+    unchanged = set() if how.lfs else unchanged_large_files(source, differing)
     for change in differing:
         if not change.mode:
             _remove(target, change.path)
@@ -224,7 +224,7 @@ def _make_folder(path: Path) -> None:
 # Files of LFS
 
 
-def _unchanged_large_files(source: Source, changes: Iterable[Change]) -> set[str]:
+def unchanged_large_files(source: Source, changes: Iterable[Change]) -> set[str]:
     """Files of LFS that differ from HEAD only because HEAD has their pointers, as a server's steps have."""
     blobs = {change.path: change.blob for change in changes if change.mode and change.blob}
     found = set()
@@ -265,7 +265,7 @@ def _copy_large_files(source: Source, target: Path) -> None:
 # Submodules
 
 
-def _submodules(source: Source) -> dict[str, str]:
+def submodules_of(source: Source) -> dict[str, str]:
     """The paths of the submodules with their commits."""
     entries = [entry.split("\t", 1) for entry in source.names("ls-files", "-s", "-z")]
     return {path: known.split(" ")[1] for known, path in entries if known.startswith(_SUBMODULE)}

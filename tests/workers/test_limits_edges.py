@@ -38,6 +38,8 @@ LEAST: Mapping[str, int] = {
     "step_cpus_max": 0,
     "log_bytes_max": 1,
     "webhook_body_bytes_max": 1,
+    "sent_tree_bytes_max": 1,
+    "sent_tree_days": 1,
     "session_days": 1,
     "audit_days": 0,
     "retention_days": 0,

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -110,10 +109,11 @@ def logs(
     """Prints the log of a run, one step after the other. With --follow as it is written."""
     from runner.cli.exit_status import OF_STATE
     from web.client.logs import LogReader
+    from web.client.output import to_output
 
     stream = "stderr" if stderr else ""
     with _api(server) as api:
-        reader = LogReader(api, _to_output(), _say_step)
+        reader = LogReader(api, to_output(), _say_step)
         verdict = reader.follow(repo, run, step, stream) if follow else reader.show(repo, run, step, stream)
     if follow and (status := OF_STATE.get(verdict, 0)):
         raise typer.Exit(status)
@@ -124,23 +124,6 @@ def _say_step(title: str) -> None:
     from pipelines.visible import visible_line
 
     typer.echo(f"==> {visible_line(title)}", err=True)
-
-
-def _to_output() -> Callable[[bytes], None]:
-    """Bytes as they are; in a terminal such that they cannot move the cursor."""
-    import codecs
-
-    from pipelines.visible import visible
-
-    if not sys.stdout.isatty():
-
-        def write(data: bytes) -> None:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-
-        return write
-    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-    return lambda data: typer.echo(visible(decoder.decode(data)), nl=False)
 
 
 @report_errors

@@ -2,11 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
 import httpx2
@@ -18,6 +19,9 @@ from workers.forges.http import make_client
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 LINE_BYTES_MAX = 16 * 1024 * 1024
+_PIECE_BYTES = 256 * 1024
+_SEND_S = 60.0
+"""The server stores a file before it answers."""
 _SENTENCE_CHARACTERS_MAX = 2000
 
 
@@ -25,7 +29,7 @@ class UnreachableError(StartError):
     """No answer came, or the connection ended before all of it was there."""
 
 
-Parameters = Mapping[str, str | int]
+Parameters = Mapping[str, str | int | Sequence[str]]
 
 
 class LogPart(NamedTuple):
@@ -76,6 +80,12 @@ class Api:
         """The answer to POST; None where it has no content."""
         return self._json(self._answer("POST", path, body=body).body)
 
+    def send(self, path: str, asked: Parameters, file: Path) -> Any:  # noqa: ANN401 - JSON
+        """The answer to POST with a file as the body."""
+        with file.open("rb") as opened, self._sent("POST", path, asked, file=opened) as answer:
+            self._check(answer)
+            return self._json(self._read(answer))
+
     def log(self, step: int, offset: int, stream: str = "") -> LogPart:
         """The next part of a step's log; with ``stream`` what of it came from there."""
         asked: dict[str, str | int] = {"offset": offset} | ({"stream": stream} if stream else {})
@@ -125,12 +135,21 @@ class Api:
 
     @contextmanager
     def _sent(
-        self, method: str, path: str, parameters: Parameters | None = None, body: object = None
-    ) -> Iterator[httpx2.Response]:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        parameters: Parameters | None = None,
+        body: object = None,
+        file: BinaryIO | None = None,
+    ) -> Iterator[httpx2.Response]:
         headers = {"authorization": f"Bearer {self._server.token}"}
+        more: dict[str, Any] = {"json": body}
+        if file is not None:
+            headers["content-length"] = str(os.fstat(file.fileno()).st_size)
+            more = {"content": iter(partial(file.read, _PIECE_BYTES), b""), "timeout": _SEND_S}
         url = f"{self._server.url}/api{path}"
         try:
-            with self._client.stream(method, url, params=parameters, json=body, headers=headers) as answer:
+            with self._client.stream(method, url, params=parameters, headers=headers, **more) as answer:
                 yield answer
         except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
             why = str(error) or type(error).__name__

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from pipelines.state import State
+from pipelines.trigger import SENT_TREE_REFS
 from web.operations.artifacts.viewing import has_view
 from web.urls import commit_url, forge_url, repo_path, run_path
 
@@ -120,7 +121,9 @@ def short_sha(sha: str) -> str:
 
 
 def ref_name(ref: str) -> str:
-    """``main`` of ``refs/heads/main``."""
+    """``main`` of ``refs/heads/main``. A sent tree has no name."""
+    if ref.startswith(SENT_TREE_REFS):
+        return "uncommitted tree"
     for prefix in ("refs/heads/", "refs/tags/", "refs/"):
         if ref.startswith(prefix):
             return ref.removeprefix(prefix)

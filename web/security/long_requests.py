@@ -1,4 +1,4 @@
-"""Requests that may run for long, downloads and searches: how many at once, of a user and of all."""
+"""Requests that may run for long, downloads, searches and sent trees: how many at once, of a user and of all."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -38,6 +38,8 @@ FILES = Room(of_user_max=100, all_max=400, threads_max=10)
 
 SEARCHES = Room(of_user_max=4, all_max=40, threads_max=2)
 """In logs. Each takes a processor for up to two seconds."""
+TREES = Room(of_user_max=2, all_max=8, threads_max=2)
+"""Working trees that are being received. Each holds a file of up to the limit of a body."""
 GROUPS = Room(of_user_max=100, all_max=400, threads_max=2)
 """Looking for what a log's lines belong to, for as long. Each page of a log asks once, and the others wait."""
 
@@ -154,6 +156,7 @@ class LongRequests:
     files: Slots
     searches: Slots
     groups: Slots
+    trees: Slots
 
 
 def long_requests() -> LongRequests:
@@ -163,6 +166,7 @@ def long_requests() -> LongRequests:
         Slots(FILES, "downloads of files"),
         Slots(SEARCHES, "searches in logs"),
         Slots(GROUPS, "logs being read for their groups"),
+        Slots(TREES, "working trees being sent"),
     )
 
 

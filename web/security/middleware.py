@@ -57,8 +57,9 @@ class BodyLimit:
     Starlette's own middleware answers with plain text; this one lets the application's error handler answer.
     """
 
-    def __init__(self, app: ASGIApp, *, webhook_bytes_max: int) -> None:
+    def __init__(self, app: ASGIApp, *, webhook_bytes_max: int, tree_bytes_max: int) -> None:
         self._app = app
+        self._of_tree = (tree_bytes_max, " of HEADWAY_SENT_TREE_BYTES_MAX")
         self._limits = {"/hooks/": (webhook_bytes_max, " of HEADWAY_WEBHOOK_BODY_BYTES_MAX")}
         self._limits["/login"] = (LOGIN_BODY_BYTES_MAX, "")
 
@@ -67,9 +68,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        bytes_max, setting = next(
-            (limit for path, limit in self._limits.items() if scope["path"].startswith(path)), (BODY_BYTES_MAX, "")
-        )
+        bytes_max, setting = self._limit_of(scope["path"])
         left = bytes_max
 
         async def receive_within_limit() -> Message:
@@ -83,6 +82,13 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_within_limit, send)
+
+    def _limit_of(self, path: str) -> tuple[int, str]:
+        """The bytes, and the setting that they come from."""
+        if path.startswith("/api/repos/") and path.endswith("/runs/sent"):
+            return self._of_tree
+        of_path = (limit for start, limit in self._limits.items() if path.startswith(start))
+        return next(of_path, (BODY_BYTES_MAX, ""))
 
 
 class LoginGate:

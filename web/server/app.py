@@ -10,7 +10,7 @@ from web.api.accounts import account as account_api
 from web.api.accounts import roles, users
 from web.api.repos import crons, deliveries, forge_tokens, inputs, repo_settings, repos, retention, secrets
 from web.api.repos import insights as insights_api
-from web.api.runs import artifacts, covered_files, logs, runs, tests
+from web.api.runs import artifacts, covered_files, logs, runs, sent_trees, tests
 from web.hooks import endpoint
 from web.pages import account, login
 from web.pages import artifacts as artifacts_page
@@ -75,6 +75,7 @@ ROUTERS = (
     retention.router,
     roles.router,
     runs.router,
+    sent_trees.router,
     inputs.router,
     insights_api.router,
     repos.router,
@@ -114,7 +115,9 @@ def create_app(services: Services) -> FastAPI:
     app.state.long_requests = long_requests()
     settings = services.settings
     # The last that is added is the first that sees a request.
-    app.add_middleware(BodyLimit, webhook_bytes_max=settings.webhook_body_bytes_max)
+    app.add_middleware(
+        BodyLimit, webhook_bytes_max=settings.webhook_body_bytes_max, tree_bytes_max=settings.sent_tree_bytes_max
+    )
     app.add_middleware(AllowedHosts, base_url=settings.base_url, names=settings.allowed_hosts)
     app.add_middleware(TrustedProxies, networks=settings.trusted_proxies)
     app.add_middleware(LoginGate, threads=app.state.login_threads)

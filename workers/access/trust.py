@@ -49,6 +49,8 @@ def permissions(trigger: Trigger, repo_trust: Trust, *, on_branch: bool) -> Perm
 
 def why_untrusted(trigger: Trigger, *, on_branch: bool) -> str:
     """Why the trigger is untrusted, as the end of a sentence; empty for a trusted one."""
+    if trigger.sent_tree is not None:
+        return "it was sent from a working tree, and is no commit of the repository"
     if trigger.pull_request is not None and trigger.pull_request.from_fork:
         return "it comes from a fork"
     if on_branch:
@@ -90,18 +92,18 @@ def admission(trigger: Trigger, policy: UntrustedRuns, *, on_branch: bool, appro
     """Whether the run may go on. ``approved``: a maintainer has approved this commit of this author.
 
     An approved run is still untrusted: approval is about running at all. To give it secrets, push its commit to a
-    branch of the repository.
+    branch of the repository. A sent tree needs no approval: who sends one may start runs here.
     """
     if not why_untrusted(trigger, on_branch=on_branch) or policy is UntrustedRuns.RUN:
         return Admission.RUN
     if policy is UntrustedRuns.NEVER:
         return Admission.REFUSE
     author_may = trigger.pull_request is not None and trigger.pull_request.author_may_write
-    return Admission.RUN if approved or author_may else Admission.HOLD
+    return Admission.RUN if approved or author_may or trigger.sent_tree is not None else Admission.HOLD
 
 
 def admission_when_queued(trigger: Trigger, policy: UntrustedRuns) -> Admission:
-    """What is certain before a worker has asked git where the commit is: about pull requests from forks."""
+    """What is certain before a worker has asked git where the commit is: about forks' pull requests and sent trees."""
     return admission(trigger, policy, on_branch=True, approved=False)
 
 

@@ -22,7 +22,6 @@ from runner.execution.job_lifecycle import open_job, run_job
 from runner.network.host_rules import BRIDGE_PREFIX
 from runner.source.git.server import TransientGitError
 from runner.source.mirrors.mirror import Mirror
-from runner.source.mirrors.mirror_removal import in_use
 from workers import store
 from workers.access.credentials import registry_logins_for
 from workers.access.isolation import isolation_for
@@ -34,7 +33,6 @@ from workers.jobs.disk_guard import DiskGuard, guard_of
 from workers.jobs.kept_files.kept_files import KeptFiles
 from workers.jobs.lease_renewal import LeaseRenewer
 from workers.jobs.leftovers import job_key, remove_dead_attempts
-from workers.jobs.mirror_maintenance import open_mirror
 from workers.jobs.planning.admission import admit
 from workers.jobs.planning.forge_wait import wait_for_forge
 from workers.jobs.planning.job_inputs import egress_of, fingerprint, folder_of, secrets_of
@@ -42,6 +40,7 @@ from workers.jobs.planning.job_options import carried_steps, options
 from workers.jobs.planning.job_storage import artifacts_of, caches_of
 from workers.jobs.planning.planning import plan_claimed_run
 from workers.jobs.planning.reuse import reuse_for
+from workers.jobs.planning.source import opened_source
 from workers.jobs.recorder import Recorder
 from workers.jobs.running_jobs import HeldJob
 from workers.reports.storage import StoredReports
@@ -114,8 +113,7 @@ def _carry_out(context: WorkerContext, claim: leases.Claim, cancel: Cancel, left
         try:
             network = after_the_verdict.enter_context(_job_network(context, claim, left))
             job = load_job(context, claim)
-            mirror = open_mirror(context.settings, context.egress, job.repo, job.login, job.run.repo_key)
-            after_the_verdict.enter_context(in_use(mirror.path))
+            mirror = after_the_verdict.enter_context(opened_source(context, job))
             with context.timing.timed("fetch", ""):
                 admitted = admit(context, job, mirror)
             plan = claim.plan or (_planned(context, admitted, mirror) if admitted else None)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipelines.state import State
 from workers import store
 from workers.artifacts.housekeeping import delete_unused_artifacts
+from workers.artifacts.sent_trees import drop_old_sent_trees
 from workers.back_off import BackOff
 from workers.blobs import BlobStore, open_blobs
 from workers.caches.housekeeping import drop_old_copies
@@ -85,6 +86,7 @@ class SchedulerContext:
     find_missed_pushes: Callable[[], str] = str
     limits: RetentionPolicy = field(default_factory=RetentionPolicy)
     shared_cache_bytes_max: int = 0
+    sent_tree_days: int = 7
     trace_ended: Callable[[int], object] = bool
 
 
@@ -219,6 +221,7 @@ def duties_of(context: SchedulerContext) -> list[Duty]:
             _CLEANUP_EVERY_S,
             lambda: drop_old_copies(context.engine, context.shared_cache_bytes_max),
         ),
+        Duty("old sent trees", _CLEANUP_EVERY_S, lambda: drop_old_sent_trees(context.engine, context.sent_tree_days)),
         Duty("old artifacts", _CLEANUP_EVERY_S, lambda: delete_unused_artifacts(context.engine, context.blobs)),
     ]
 
@@ -247,6 +250,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
         find_missed_pushes=MissedPushes(engine, vault, settings, notify, live),
         limits=settings.retention,
         shared_cache_bytes_max=settings.shared_cache_bytes_max,
+        sent_tree_days=settings.sent_tree_days,
         trace_ended=(tracing := open_tracing(settings, engine)).ended,
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"

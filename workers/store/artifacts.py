@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from workers.db.models import Artifact, ArtifactBlob, Job, SharedCache, Step, StepReport
+from workers.db.models import Artifact, ArtifactBlob, Job, SentTree, SharedCache, Step, StepReport
 from workers.db.session import now_ms
 from workers.store.common import CARRIED_ATTEMPT, insert_or, lock_attempt, table
 
@@ -242,11 +242,12 @@ def drop_expired_artifacts(session: Session, limit: int) -> int:
 
 
 def mark_unused_blobs(session: Session, limit: int) -> int:
-    """Marks blobs that no artifact, report or shared cache refers to, ``limit`` at most. Returns how many."""
+    """Marks blobs to which no artifact, report, shared cache or sent tree refers, ``limit`` at most; how many."""
     blobs, now = table(ArtifactBlob), now_ms()
     unused = blobs.c.dropped_ms.is_(None) & ~exists().where(Artifact.blob_key == blobs.c.key)
     unused &= ~exists().where(StepReport.blob_key == blobs.c.key)
     unused &= ~exists().where(SharedCache.blob_key == blobs.c.key)
+    unused &= ~exists().where(SentTree.blob_key == blobs.c.key)
     old = or_(
         blobs.c.repo_id.is_(None),
         blobs.c.sha256.is_not(None) & (blobs.c.used_ms <= now - UNUSED_MS),

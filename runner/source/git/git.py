@@ -37,15 +37,17 @@ _SAFE_SETTINGS = (
     "gc.auto=0",
     "maintenance.auto=false",
 )
-# Faults of old programs in the history of many repositories (rails, frr), which git itself clones. Where an address
-# in .gitmodules is asked, git checks it again; what could write outside of a checkout is not in this list.
-_IGNORED_ERRORS = (
+IGNORED_ERRORS = (
     *("zeroPaddedFilemode", "badFilemode", "treeNotSorted", "duplicateEntries", "hasDotgit", "nullSha1"),
     *("badDate", "badDateOverflow", "zeroPaddedDate", "badTimezone", "missingSpaceBeforeDate"),
     *("badEmail", "missingEmail", "badName", "missingNameBeforeEmail", "missingSpaceBeforeEmail"),
     *("missingAuthor", "multipleAuthors", "missingCommitter", "nulInCommit", "badTagName", "missingTaggerEntry"),
     *("gitmodulesUrl", "gitmodulesParse", "gitmodulesBlob", "gitmodulesLarge"),
 )
+"""Names of git's checks: faults of old programs in the history of many repositories (rails, frr), which git clones.
+
+Where an address in .gitmodules is asked, git checks it again; what could write outside of a checkout is not in here.
+"""
 
 # A server that goes away while a connection is open would else hold the worker for hours.
 _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
@@ -162,8 +164,8 @@ def git_environment(
 ) -> dict[str, str]:
     """Git's whole configuration as environment variables: no settings of the machine, no password in a command line."""
     settings = [*(setting.partition("=")[::2] for setting in _SAFE_SETTINGS), *more]
-    settings += [(f"{part}.fsck.{name}", "ignore") for part in ("fetch", "receive") for name in _IGNORED_ERRORS]
-    settings += [(f"fsck.{name}", "ignore") for name in _IGNORED_ERRORS]
+    settings += [(f"{part}.fsck.{name}", "ignore") for part in ("fetch", "receive") for name in IGNORED_ERRORS]
+    settings += [(f"fsck.{name}", "ignore") for name in IGNORED_ERRORS]
     if login:
         settings.append((f"http.{origin(url)}/.extraHeader", f"Authorization: Basic {_basic_pair(login)}"))
     environment = {

@@ -42,6 +42,7 @@ class Mirror:
 
     ``warn`` gets a sentence when damage was repaired. ``egress`` are variables for proxies and CA certificates.
     ``name`` is the repository's name on Headway, for commands in messages. Mirrors with another ``key`` are others.
+    ``history_from`` is the parent of a commit that the server does not have: the whole history is that of the parent.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Mirror:
         self._folder = MirrorStore(folder / mirror_name(url, key), warn)
         self._remote = Remote(url, login, self._folder, egress or {}, name, foreign)
         self._wanted = ("", "", "")
+        self.history_from = ""
         folder.mkdir(parents=True, exist_ok=True)
 
     def within(self, reach: Reach) -> "Mirror":
@@ -178,7 +180,8 @@ class Mirror:
             return
         with self._folder.fetching():
             self._folder.make_whole()
-            self._remote.fetch_if_there(sha, f"+{sha}:refs/headway/{sha}", depth=WHOLE)
+            known = self.history_from or sha
+            self._remote.fetch_if_there(sha, f"+{known}:refs/headway/{known}", depth=WHOLE)
             if tags:
                 self._remote.fetch_tags(sha)
 

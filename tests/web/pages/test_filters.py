@@ -48,8 +48,9 @@ def test_times_sizes_and_refs_are_formatted_for_people() -> None:
         "1970-03-02",
     ]
     assert [size(count) for count in (812, 14_889_779, 5 * 1024**4)] == ["812 B", "14.2 MB", "5.0 TB"]
-    assert [ref_name(ref) for ref in ("refs/heads/a/b", "refs/tags/v1", "refs/pull/7/head")] == [
+    assert [ref_name(ref) for ref in ("refs/heads/a/b", "refs/tags/v1", "refs/pull/7/head", "refs/sent/1")] == [
         "a/b",
         "v1",
         "pull/7/head",
+        "uncommitted tree",
     ]

@@ -54,7 +54,8 @@ _TABLE = {
         POST /repos/{name:path}/runs, POST /repos/{name:path}/runs/{number}/cancel,
         POST /repos/{name:path}/runs/{number}/approve, POST /api/repos/{name:path}/runs/{number}/approve,
         POST /repos/{name:path}/runs/{number}/rerun, POST /repos/{name:path}/crons/run,
-        POST /api/repos/{name:path}/runs, POST /api/repos/{name:path}/runs/{number}/cancel,
+        POST /api/repos/{name:path}/runs, POST /api/repos/{name:path}/runs/sent,
+        POST /api/repos/{name:path}/runs/{number}/cancel,
         POST /api/repos/{name:path}/runs/{number}/rerun, POST /api/repos/{name:path}/crons/{cron_name}/run
     """,
     Needs.ADMIN: """

@@ -69,7 +69,9 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
 }
 OWN = {call for call in RULES if not call.startswith("GET ") and ("/account" in call or call == "POST /logout")}
 """Calls that may end the caller's own session, or a token: each caller is new."""
+CONTENTS = {"POST /api/repos/{name:path}/runs/sent": b"PACK" + bytes(28)}
 QUERIES = {
+    "POST /api/repos/{name:path}/runs/sent": {"commit": "8" * 40},
     "GET /api/steps/{step_id}/log/search": {"text": "x"},
     "GET /api/steps/{step_id}/log/lines": {"stream": "stderr"},
     "GET /api/events": {"follow": "front@x"},
@@ -194,6 +196,7 @@ def send(client: TestClient, site: Site, call: str, headers: Mapping[str, str], 
         method,
         address,
         data=dict(form) if form else None,
+        content=CONTENTS.get(call),
         json=BODIES.get(call),
         params=QUERIES.get(call),
         headers={"sec-fetch-site": "same-origin", **headers},

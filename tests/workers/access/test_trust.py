@@ -5,7 +5,7 @@ from sqlalchemy import Engine
 
 from pipelines.context import Access, Trust
 from pipelines.state import Reason
-from pipelines.trigger import Event, Trigger
+from pipelines.trigger import Event, SentTree, Trigger
 from runner.docker.containers.specs import Login
 from runner.errors import StepError
 from tests.support.builders import SHA, pull_request, push
@@ -35,6 +35,7 @@ EVERYTHING = Permissions(
     group_scope="",
 )
 FORK = pull_request(from_fork=True)
+SENT = push().model_copy(update={"sent_tree": SentTree(), "ref": "refs/sent/1"})
 
 
 def nothing(why: str, scope: str) -> Permissions:
@@ -159,3 +160,22 @@ def test_stored_secrets_that_are_more_than_the_limits_do_not_start_a_job(
     with pytest.raises(StepError, match=said) as caught:
         job_secrets(sqlite_database, vault, repo_id, Event.PUSH, allowed)
     assert caught.value.outcome.reason is Reason.SECRETS_TOO_LARGE
+
+
+@pytest.mark.parametrize("on_branch", [True, False])
+def test_a_sent_tree_may_use_nothing_even_in_a_trusted_repository(*, on_branch: bool) -> None:
+    allowed = permissions(SENT, TRUST, on_branch=on_branch)
+    assert allowed == nothing("it was sent from a working tree, and is no commit of the repository", "refs/sent/1")
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (UntrustedRuns.APPROVE, Admission.RUN),
+        (UntrustedRuns.RUN, Admission.RUN),
+        (UntrustedRuns.NEVER, Admission.REFUSE),
+    ],
+)
+def test_a_sent_tree_needs_no_approval(policy: UntrustedRuns, expected: Admission) -> None:
+    assert admission(SENT, policy, on_branch=False, approved=False) is expected
+    assert admission_when_queued(SENT, policy) is expected

@@ -23,6 +23,7 @@ from workers.db.models.repos import (
 )
 from workers.db.models.reuse import ReuseRecord
 from workers.db.models.runs import Approval, Job, Run, Status, Step
+from workers.db.models.sent_trees import SentTree
 from workers.db.models.users import ApiToken, AuditEntry, LoginLink, LoginSession, RepoRole, User
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "Run",
     "SealingKey",
     "Secret",
+    "SentTree",
     "SharedCache",
     "SharedForgeToken",
     "SharedSecret",

@@ -174,13 +174,13 @@ def _queueing() -> tuple[ReturningUpdate[int, list[str], bool, bool], Insert, Re
 
 
 def trigger_columns(trigger: Trigger) -> dict[str, object]:
-    """The columns of a run that its trigger fills."""
+    """The columns of a run that its trigger fills. Runs of sent trees have no branch: no list of a branch has them."""
     title = trigger.pull_request.title if trigger.pull_request else ""
     return {
         "trigger": trigger.model_dump_json(),
         "event": trigger.event,
         "ref": trigger.ref,
-        "branch": trigger.branch,
+        "branch": "" if trigger.sent_tree else trigger.branch,
         "sha": trigger.sha,
         "title": (title or trigger.message.strip().partition("\n")[0].strip())[:_TITLE_CHARS_MAX],
         "message": trigger.message,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from pipelines.trigger import SENT_TREE_REFS
 from workers.db.models import Repo, Run
 from workers.store.runs.branch_history import PastRun
 
@@ -14,10 +15,11 @@ _SHOWN = (Run.id, Run.number, Run.state, Run.created_ms, Run.started_ms, Run.fin
 
 
 def recent_refs(session: Session, repo_id: int, limit: int) -> list[tuple[str, int]]:
-    """Refs with the number of their newest run, the newest first."""
+    """Refs with the number of their newest run, the newest first; those of sent trees are left out."""
     last = session.scalar(select(Repo.last_number).where(Repo.id == repo_id)) or 0
     newest = func.max(Run.number)
     query = select(Run.ref, newest).where(Run.repo_id == repo_id, Run.number > last - RUNS_LOOKED_AT_MAX)
+    query = query.where(~Run.ref.startswith(SENT_TREE_REFS))
     rows = session.execute(query.group_by(Run.ref).order_by(newest.desc()).limit(limit))
     return [(ref, number) for ref, number in rows]
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session, aliased
 
 from pipelines.commit_id import SHA1_DIGITS, SHA256_DIGITS
 from pipelines.state import State
+from pipelines.trigger import SENT_TREE_REFS
 from workers.db.models import Job, Repo, Run, SharedForgeToken, Status
 from workers.db.session import db_now_ms, now_ms
 from workers.store.common import table
@@ -31,9 +32,10 @@ class PendingStatus:
 
 
 def open_statuses() -> Insert:
-    """The INSERT of a status row for each run of a repository with a number above ``last``."""
+    """The INSERT of a status row for each run of a repository with a number above ``last``, but for sent trees."""
     runs, statuses = table(Run), table(Status)
     theirs = (runs.c.repo_id == bindparam("repo")) & (runs.c.number > bindparam("last"))
+    theirs &= ~runs.c.ref.startswith(SENT_TREE_REFS)
     empty = literal({}, statuses.c.told_workflows.type)
     rows = select(runs.c.id, empty, literal(0), now_ms(), literal(0), literal("")).where(theirs)
     return insert(statuses).from_select(
