@@ -1,6 +1,7 @@
 """One job as a workflow."""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from pipelines.importers.github import images
@@ -20,7 +21,7 @@ from pipelines.importers.github.triggers import Condition, merged, with_if
 from pipelines.importers.keys import Keys, entries_of, items_of, text_of, texts_of
 from pipelines.importers.remarks import Remarks
 from pipelines.importers.yaml_text import Raw, Value, literal
-from pipelines.syntax.nodes import MapNode, Node, ScalarNode
+from pipelines.syntax.nodes import MapNode, Node, ScalarNode, kind_name
 
 _OTHER_MACHINES = re.compile(r"windows|macos|mac-", re.IGNORECASE)
 _ARM = re.compile(r"\barm\b|arm64", re.IGNORECASE)
@@ -86,7 +87,7 @@ class _Converter:
     def __init__(self, name: str, keys: Keys, file: File) -> None:
         self.name, self.keys, self.file, self.remarks = name, keys, file, file.remarks
         own = {key.text: text_of(value) for key, value in entries_of(keys.take("env"))}
-        self.steps = [item for item in items_of(keys.take("steps")) if isinstance(item, MapNode)]
+        self.steps = list(self._steps(items_of(keys.take("steps"))))
         ids = {text_of(step.by_key.get("id")) for step in self.steps if "run" in step.by_key}
         needs = frozenset(texts_of(keys.take("needs")))
         titles = {"workflow": file.title, "job": name}
@@ -261,6 +262,13 @@ class _Converter:
         name = self.texts.value(group, node.place)
         made: dict[str, Value] = {"limit": 1, "group": Raw(f"{name}-{literal(self.name)}")}
         return {"concurrency": {**made, "cancel": True} if cancel not in {"", "false"} else made}
+
+    def _steps(self, items: Iterable[Node]) -> Iterator[MapNode]:
+        for item in items:
+            if isinstance(item, MapNode):
+                yield item
+            else:
+                self.remarks.warning(item.place, f"a step is a map, but this is {kind_name(item)}; it is left out")
 
     def _options(self, reading: Reading) -> dict[str, Value]:
         """The other keys of the workflow."""

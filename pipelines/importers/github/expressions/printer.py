@@ -36,11 +36,11 @@ def tokens(tree: Tree, binds: int = 0) -> Iterator[str]:
         case Not(operand):
             yield "!"
             yield from tokens(operand, _VALUE)
-        case Op(sign, left, right):
+        case _:
             strength = _strength(tree)
-            yield from tokens(left, strength + (strength == _COMPARISON))
-            yield f" {sign} "
-            yield from tokens(right, strength + 1)
+            yield from tokens(tree.left, strength + (strength == _COMPARISON))
+            yield f" {tree.sign} "
+            yield from tokens(tree.right, strength + 1)
 
 
 def _call(tree: Call) -> Iterator[str]:

@@ -224,3 +224,18 @@ def test_a_value_that_cannot_be_read_has_a_remark() -> None:
     assert remark == f"3 error: the input 'a' of the workflow {CALLED} has &, which is not known here"
     inside = 'jobs: {t: {steps: ["${{ inputs.a }}", run: ls]}, u: "${{ inputs.a }}"}'
     assert "a map is wanted at job 'c-u'" in " ".join(called("with: {a: x}", inside, "inputs: {a: }").remarks)
+
+
+def test_a_secret_that_need_not_be_given_or_is_given_has_no_remark() -> None:
+    declared = "secrets: {a: {required: true}, b: {required: false}, c: {}}"
+    found = called("secrets: {a: '${{ secrets.x }}'}", "jobs: {t: {steps: [run: ls]}}", declared)
+    assert not [remark for remark in found.remarks if "secret" in str(remark)]
+
+
+@pytest.mark.parametrize(
+    ("given", "own"),
+    [("{fail-fast: false}", "{matrix: {v: [1, 2]}}"), ("{matrix: {v: [1, 2]}}", "{fail-fast: false}")],
+)
+def test_a_strategy_without_a_matrix_leaves_the_other_one(given: str, own: str) -> None:
+    found = called(f"strategy: {given}", f"jobs: {{t: {{strategy: {own}, steps: [run: ls]}}}}")
+    assert found.workflow["matrix"] == {"V": ["1", "2"]}

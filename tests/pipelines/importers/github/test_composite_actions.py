@@ -178,3 +178,15 @@ def test_how_long_an_expression_may_be() -> None:
     assert not job(f"{{run: ls, if: {most}}}").imported.failed
     (remark,) = job(f"{{run: ls, if: {most} && github.sha}}").remarks
     assert f"for 'more than {TOKENS_COUNT_MAX} words and signs'" in remark
+
+
+def test_an_expression_as_an_input_is_a_part_of_the_expression_that_uses_it() -> None:
+    text = action('{run: "ls ${{ inputs.how || 1 }}"}', "inputs: {how: {}}")
+    (made,) = commands(job(f'{{{USES}, with: {{how: "${{{{ github.ref_name }}}}"}}}}', a=text))
+    assert made.startswith('ls $(if [ -n "${CI_COMMIT_TAG:-${CI_COMMIT_BRANCH}}" ] && ')
+
+
+def test_what_is_no_step_has_a_remark() -> None:
+    for found in (job(USES, a=action("text, run: ls")), job("text, run: ls")):
+        assert commands(found) == ["ls"]
+        assert "a step is a map" in str(found.remarks)
