@@ -4,10 +4,12 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import cast
 
+import anyio
 from anyio import to_thread
 from fastapi import WebSocket
 from redis import RedisError
@@ -63,38 +65,24 @@ class ShellRelay:
 
     async def run(self, size: Size) -> str:
         """Opens the shell, and relays until it has ended. The sentence that says why."""
-        parts: tuple[Coroutine[None, None, str], ...] = (
-            self._from_browser(),
-            self._to_browser(size.bounded()),
-            self._watch(),
-        )
-        tasks = [asyncio.create_task(part) for part in parts]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            return self._why(done.pop())
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            with suppress(RedisError):
-                await self._send(Message(Kind.END))
+        ended: list[str] = []
+        async with anyio.create_task_group() as group:
+
+            async def until_end(part: Callable[[], Awaitable[str]]) -> None:
+                ended.append(await _sentence_of(part))
+                # Repeated until each part has ended: after one Task.cancel() alone, a part went on now and then.
+                group.cancel_scope.cancel()
+
+            for part in (self._from_browser, partial(self._to_browser, size.bounded()), self._watch):
+                group.start_soon(until_end, part)
+        with suppress(RedisError):
+            await self._send(Message(Kind.END))
+        return ended[0]
 
     async def say_end(self, sentence: str) -> None:
         """Tells the browser, if it is still there."""
         with suppress(WebSocketDisconnect, RuntimeError):
             await self._websocket.send_text(json.dumps({"end": sentence}))
-
-    @staticmethod
-    def _why(task: "asyncio.Task[str]") -> str:
-        match task.exception():
-            case None:
-                return task.result()
-            case WebSocketDisconnect():
-                return BROWSER_LEFT
-            case RedisError() | VaultError():
-                return NO_REDIS
-            case error:
-                raise error
 
     async def _from_browser(self) -> str:
         while True:
@@ -177,6 +165,16 @@ class ShellRelay:
             pipe.rpush(key, self._sealer.seal(message))
             pipe.expire(key, limits.WAITING_LIFETIME_S)
             return int((await pipe.execute())[0])
+
+
+async def _sentence_of(part: Callable[[], Awaitable[str]]) -> str:
+    """Why a part of the relay ended."""
+    try:
+        return await part()
+    except WebSocketDisconnect:
+        return BROWSER_LEFT
+    except (RedisError, VaultError):
+        return NO_REDIS
 
 
 def size_of(text: str) -> Message | None:

@@ -5,6 +5,7 @@ from the browser, ``{"opened": true}`` and at last ``{"end": sentence}`` to it.
 """
 
 import time
+from contextlib import suppress
 from functools import partial
 from typing import cast
 
@@ -13,6 +14,7 @@ from fastapi import APIRouter, Query, WebSocket
 from redis.asyncio import Redis
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.websockets import WebSocketDisconnect
 
 from web.json_api import RowId
 from web.operations.errors import ConflictError, ForbiddenError, NotFoundError
@@ -21,7 +23,7 @@ from web.security.access import Actor
 from web.security.auth import LoginNeededError, socket_user
 from web.security.long_requests import LongRequests, TooManyAtOnceError
 from web.services import Services
-from web.streaming.shells.relay import ShellRelay
+from web.streaming.shells.relay import BROWSER_LEFT, ShellRelay
 from workers.shells.limits import COLUMNS_MAX, ROWS_MAX
 from workers.shells.messages import Size
 
@@ -81,7 +83,10 @@ async def _serve(
         relay = ShellRelay(websocket, redis, services, place, may_go_on)
         why = await relay.run(size)
         await relay.say_end(why)
-        await websocket.close(_CLOSED_NORMALLY)
+        with suppress(WebSocketDisconnect, RuntimeError):  # the browser has gone
+            await websocket.close(_CLOSED_NORMALLY)
+    except WebSocketDisconnect:
+        why = BROWSER_LEFT
     finally:
         await redis.aclose()
         seconds = time.monotonic() - began_s
