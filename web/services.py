@@ -8,6 +8,7 @@ from typing import Annotated, Protocol, cast
 from fastapi import Depends, Request
 from redis import Redis
 from sqlalchemy import Engine
+from starlette.requests import HTTPConnection
 
 from workers.blobs import BlobStore, open_blobs
 from workers.logs import LogStore
@@ -73,7 +74,7 @@ class Services(OperationServices):
         return self.settings.url.startswith("https://")
 
 
-def services_of(request: Request) -> Services:
+def services_of(request: HTTPConnection) -> Services:
     """The services of the application that answers this request."""
     return cast("Services", request.app.state.services)
 

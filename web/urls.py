@@ -19,6 +19,11 @@ def run_path(name: str, number: int) -> str:
     return f"{repo_path(name)}/runs/{number}"
 
 
+def shell_path(name: str, number: int, step_id: int) -> str:
+    """The path of the page with a shell in a running step."""
+    return f"{run_path(name, number)}/shell/{step_id}"
+
+
 def hook_url(settings: Settings, name: str) -> str:
     """The address to which the repository's forge sends its deliveries."""
     return f"{settings.url}/hooks/{quote(name, safe='/')}"

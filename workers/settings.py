@@ -224,6 +224,11 @@ class Settings(DataFolders, HousekeepingSettings):
         min_length=1,
         description="The first part of the names of commit statuses, as in `headway/push` and `headway/push/test`.",
     )
+    step_shells: bool = Field(
+        default=True,
+        description="`false`: no shell can be opened in a running step "
+        "([security](security.md#shells-in-running-steps)). For web servers and workers alike.",
+    )
     session_days: kinds.Days = Field(
         30, ge=1, description="Days without a visit after which a browser must log in again."
     )

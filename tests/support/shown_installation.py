@@ -18,7 +18,7 @@ from web.operations.repos import crons, repos, secrets
 from web.server.app import create_app
 from web.services import Services
 from workers import store
-from workers.db.models import Artifact, Delivery, Repo, Run
+from workers.db.models import Artifact, Delivery, Job, Repo, Run, Step
 from workers.db.session import reading, transaction
 from workers.labels import offered_here
 from workers.scheduler.sizes import measure
@@ -112,7 +112,11 @@ def _pages(services: Services, ids: dict[str, int]) -> dict[str, list[str]]:
         of_reports = select(Artifact.id, Run.number, Repo.name).join(Run, Run.id == Artifact.run_id)
         of_reports = of_reports.join(Repo, Repo.id == Run.repo_id).where(Artifact.path.like("%.html"))
         artifact, number, keeps = session.execute(of_reports.order_by(Artifact.id).limit(1)).one()
+        of_web = select(Step.id).join(Job, Job.id == Step.job_id).join(Run, Run.id == Job.run_id)
+        of_web = of_web.where(Run.repo_id == ids["harbour/web"]).order_by(Run.number.desc(), Step.number)
+        running = session.scalars(of_web.limit(1)).first()
         delivery = session.scalars(select(Delivery.id).order_by(Delivery.id)).first()
+    runs = f"/repos/harbour/web/runs/{newest['harbour/web']}"
     last = f"{here}/runs/{newest[FIRST]}"
     failed = f"{here}/runs/{newest[FIRST] - 2}"
     kept = f"/repos/{keeps}/runs/{number}/artifacts"
@@ -140,6 +144,7 @@ def _pages(services: Services, ids: dict[str, int]) -> dict[str, list[str]]:
             f"/repos/team/images/runs/{newest['team/images']}",
             f"/repos/team/billing/runs/{newest['team/billing']}",
         ],
+        f"{repo}/runs/{{number}}/shell/{{step_id}}": [f"{runs}/shell/{running}"],
         f"{repo}/runs/{{number}}/artifacts": [kept],
         f"{repo}/runs/{{number}}/artifacts/{{artifact_id}}": [f"{kept}/{artifact}"],
         f"{repo}/runs/{{number}}/tests": [f"{failed}/tests"],

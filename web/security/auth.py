@@ -5,14 +5,15 @@ import secrets
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, WebSocket
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from web.security.access import Actor
 from web.security.password_hashing import PasswordHashing
-from web.security.same_origin import check_same_origin
+from web.security.same_origin import check_same_origin, check_socket_origin
 from web.services import Services, ServicesDep
 from workers import store
 from workers.db.models import User
@@ -86,7 +87,7 @@ def cookie_name(services: Services) -> str:
     return "__Host-headway" if services.secure else "headway"
 
 
-def source_of(request: Request) -> str:
+def source_of(request: HTTPConnection) -> str:
     """The address that a request comes from."""
     return request.client.host if request.client else "?"
 
@@ -118,14 +119,26 @@ def log_out(services: Services, request: Request, response: Response) -> None:
 
 def current_user(request: Request, services: ServicesDep) -> Actor:
     """The user who sends the request. Raises LoginNeededError, and HTTPException 403 for a cross-site request."""
+    actor = _actor(request, services)
+    if actor.session_id is not None and request.method not in _SAFE_METHODS:
+        check_same_origin(request)
+    return actor
+
+
+def socket_user(websocket: WebSocket, services: Services) -> Actor:
+    """The user who opens the WebSocket. Raises LoginNeededError, and HTTPException 403 where another site opens it."""
+    actor = _actor(websocket, services)
+    if actor.session_id is not None:
+        check_socket_origin(websocket)
+    return actor
+
+
+def _actor(request: HTTPConnection, services: Services) -> Actor:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return _user_by_token(services, token.strip(), source_of(request))
     if secret := request.cookies.get(cookie_name(services)):
-        found = _user_by_session(services, secret, source_of(request))
-        if request.method not in _SAFE_METHODS:
-            check_same_origin(request)
-        return found
+        return _user_by_session(services, secret, source_of(request))
     raise LoginNeededError
 
 

@@ -18,6 +18,7 @@ NO_HOST = "The request must name exactly one host, in the header Host."
 # Signed or without content: their answers do not depend on the host, and who sends them may know another name.
 _ANY_HOST = ("/healthz", "/readyz", "/hooks/")
 _SHOWN_CHARS_MAX = 100
+_REQUESTS = frozenset({"http", "websocket"})
 # A parser of whole URLs accepts more than a host here, such as text before an @ or after a ].
 _HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?))(?::[0-9]{1,5})?")
 
@@ -33,7 +34,7 @@ class TrustedProxies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection of the server, as ASGI asks for it."""
-        if scope["type"] != "http" or not scope.get("client") or not is_in(scope["client"][0], self._networks):
+        if scope["type"] not in _REQUESTS or not scope.get("client") or not is_in(scope["client"][0], self._networks):
             await self._app(scope, receive, send)
             return
         scope["client"] = (plain_address(scope["client"][0]), scope["client"][1])
@@ -61,7 +62,7 @@ class AllowedHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection of the server, as ASGI asks for it."""
-        if scope["type"] == "http" and not scope["path"].startswith(_ANY_HOST):
+        if scope["type"] in _REQUESTS and not scope["path"].startswith(_ANY_HOST):
             hosts = [value for name, value in scope["headers"] if name == b"host"]
             if len(hosts) != 1 or not hosts[0]:
                 await JSONResponse({"error": NO_HOST}, 400)(scope, receive, send)

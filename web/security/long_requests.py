@@ -43,6 +43,9 @@ TREES = Room(of_user_max=2, all_max=8, threads_max=2)
 GROUPS = Room(of_user_max=100, all_max=400, threads_max=2)
 """Looking for what a log's lines belong to, for as long. Each page of a log asks once, and the others wait."""
 
+SHELLS = Room(of_user_max=4, all_max=64, threads_max=4)
+"""In running steps. Each holds two connections to Redis, and asks the database every few seconds."""
+
 
 class Slot:
     """The right of a user to one more request, until it is given back."""
@@ -157,6 +160,7 @@ class LongRequests:
     searches: Slots
     groups: Slots
     trees: Slots
+    shells: Slots
 
 
 def long_requests() -> LongRequests:
@@ -167,6 +171,7 @@ def long_requests() -> LongRequests:
         Slots(SEARCHES, "searches in logs"),
         Slots(GROUPS, "logs being read for their groups"),
         Slots(TREES, "working trees being sent"),
+        Slots(SHELLS, "shells in running steps"),
     )
 
 

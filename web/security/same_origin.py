@@ -2,12 +2,15 @@
 
 from urllib.parse import urlsplit
 
-from fastapi import HTTPException, Request
+from fastapi import HTTPException, Request, WebSocket
+from starlette.requests import HTTPConnection
 
 from web.services import services_of
 
 # Browsers leave them out.
 _PORTS = {"http": ":80", "https": ":443"}
+_OF_SOCKETS = {"ws": "http", "wss": "https"}
+OTHER_SITE = "This request came from another site. Open Headway's own page and try again there."
 
 
 def check_same_origin(request: Request) -> None:
@@ -21,15 +24,24 @@ def check_same_origin(request: Request) -> None:
     else:
         allowed = request.headers.get("origin", "").lower() == _own_origin(request)
     if not allowed:
-        raise HTTPException(403, "This request came from another site. Open Headway's own page and try again there.")
+        raise HTTPException(403, OTHER_SITE)
 
 
-def _own_origin(request: Request) -> str:
+def check_socket_origin(websocket: WebSocket) -> None:
+    """Refuses a WebSocket that a page of another site opens, with HTTPException 403.
+
+    Browsers open those without asking, and send cookies along. They always send the origin, too.
+    """
+    if websocket.headers.get("origin", "").lower() != _own_origin(websocket):
+        raise HTTPException(403, OTHER_SITE)
+
+
+def _own_origin(request: HTTPConnection) -> str:
     """The origin of Headway's own pages, at the host that the request names.
 
     A proxy that is not trusted cannot say that browsers reached it by https: at its host the base URL says so.
     """
-    host, scheme = request.headers.get("host", "").lower(), request.url.scheme
+    host, scheme = request.headers.get("host", "").lower(), _OF_SOCKETS.get(request.url.scheme, request.url.scheme)
     base = urlsplit(services_of(request).settings.url.lower())
     if scheme == "http" and _origin(base.scheme, host) == _origin(base.scheme, base.netloc):
         scheme = base.scheme

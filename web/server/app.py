@@ -28,6 +28,7 @@ from web.pages.repos import badge, branches, insights
 from web.pages.repos import page as repo_page
 from web.pages.run import covered_files as covered_files_page
 from web.pages.run import page as run_page
+from web.pages.run import shell as shell_page
 from web.pages.templates import HERE, make_templates
 from web.security.auth import new_secret
 from web.security.failed_logins import FailedLogins
@@ -39,6 +40,7 @@ from web.server import health, metrics
 from web.server.error_handlers import add_error_handlers
 from web.services import Services
 from web.streaming import endpoints
+from web.streaming.shells import socket as shell_socket
 from workers.secrets.vault import hook_place
 
 # A repository's name may contain slashes: a route that ends with the name matches many paths, and must come last.
@@ -63,6 +65,7 @@ ROUTERS = (
     settings_in_force.router,
     settings_in_force_page.router,
     endpoints.router,
+    shell_socket.router,
     artifacts.router,
     tests.router,
     covered_files.router,
@@ -86,6 +89,7 @@ ROUTERS = (
     retention_page.router,
     tests_page.router,
     covered_files_page.router,
+    shell_page.router,
     run_page.router,
     branches.router,
     insights.router,

@@ -1,11 +1,15 @@
 """Uvicorn's HTTP protocol with limits: Uvicorn itself bounds neither headers, nor the time that a client takes."""
 
 import asyncio
+import re
 import socket
-from typing import Any, ClassVar
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from web.security.client_address import client_group
 from web.server.connections import ConnectionLimits, ConnectionTable
@@ -13,6 +17,7 @@ from web.server.connections import ConnectionLimits, ConnectionTable
 _PIECE_BYTES = 64 * 1024
 _RETRY_AFTER_S = 5
 _BUSY = 503
+_SOCKETS = re.compile(rb"/api/steps/[0-9]+/shell(?:\?.*)?")
 
 HEAD_TOO_LARGE = "The request line and headers are larger than {limit:,} bytes."
 LINE_TOO_LARGE = "The address in the request line is larger than {limit:,} bytes."
@@ -46,6 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _unread_bytes = 0
     _deadline_s: float | None = None
     _unsent_bytes = 0
+    _is_socket = False
     _taken_s: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -68,10 +74,28 @@ class BoundedProtocol(HttpToolsProtocol):
         """Parses in pieces, so that a limit is noticed after one piece too much at the latest."""
         self._unset_keepalive_if_required()
         for start in range(0, len(data), _PIECE_BYTES):
-            if self.transport.is_closing():
+            if self.transport.is_closing() or self._is_socket:
                 return
             self._parse(data if len(data) <= _PIECE_BYTES else data[start : start + _PIECE_BYTES])
-        self._set_deadline()
+        if not self._is_socket:
+            self._set_deadline()
+
+    def _should_upgrade(self) -> bool:
+        """Only for the one address that has a WebSocket: all others keep the limits of this protocol."""
+        return bool(_SOCKETS.fullmatch(self.url)) and super()._should_upgrade()
+
+    def _to_socket(self) -> None:
+        """Hands the connection on. It still counts, and a client that takes nothing is still disconnected."""
+        if self._answering:
+            self._refuse(400, NOT_HTTP)
+            return
+        self._is_socket = True
+        self._receiving_head = self._receiving_body = False
+        self._deadline_s = None
+        self.table.works(self)
+        socket_class = cast("type[WebSocketsSansIOProtocol]", self.ws_protocol_class)
+        self.ws_protocol_class = partial(_counted, socket_class, partial(self.table.closed, self))  # type: ignore[assignment]
+        self.handle_websocket_upgrade()
 
     def _parse(self, piece: bytes) -> None:
         self._unfinished_bytes += len(piece)
@@ -79,8 +103,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self.parser.feed_data(piece)
             self._check_unfinished()
         except httptools.HttpParserUpgrade:
-            # No protocol to upgrade to: the request is answered as it is, and what follows is not read.
+            # Without an upgrade the request is answered as it is, and what follows is not read.
             self._unfinished_bytes = 0
+            if self._should_upgrade():
+                self._to_socket()
         except httptools.HttpParserError as error:
             reason = error.__context__
             if isinstance(reason, _RefusedError):
@@ -221,6 +247,19 @@ class BoundedProtocol(HttpToolsProtocol):
                 + content
             )
         self.transport.close()
+
+
+def _counted(
+    kind: type[WebSocketsSansIOProtocol], ended: Callable[[], None], **arguments: Any  # noqa: ANN401 - Uvicorn's
+) -> WebSocketsSansIOProtocol:  # fmt: skip
+    """A connection that is a WebSocket from now on, and calls ``ended`` at its end."""
+
+    class Counted(kind):  # type: ignore[misc,valid-type]
+        def connection_lost(self, exc: Exception | None) -> None:
+            ended()
+            super().connection_lost(exc)
+
+    return cast("WebSocketsSansIOProtocol", Counted(**arguments))
 
 
 def bounded_protocol(limits: ConnectionLimits, table: ConnectionTable) -> type[BoundedProtocol]:

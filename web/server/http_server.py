@@ -16,6 +16,7 @@ from web.services import Services
 from workers.settings import Settings
 
 _GRACEFUL_S = 5
+_SOCKET_MESSAGE_BYTES_MAX = 32 * 1024
 _KEEP_ALIVE_S = 65
 _TICK_S = 1.0
 _OTHER_FILES = 512
@@ -62,8 +63,10 @@ def make_server(services: Services, limits: ConnectionLimits | None = None, port
         create_app(services),
         port=port,
         http=bounded_protocol(limits, ConnectionTable(limits)),
-        # A web socket would leave the protocol that has the limits, and no page uses one.
-        ws="none",
+        # Only for shells in running steps: see BoundedProtocol.
+        ws="websockets-sansio",
+        ws_max_size=_SOCKET_MESSAGE_BYTES_MAX,
+        ws_per_message_deflate=False,
         # Uvicorn would trust a local proxy unasked: the application trusts those of the settings.
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_S,

@@ -43,6 +43,7 @@ from workers.jobs.planning.reuse import reuse_for
 from workers.jobs.planning.source import opened_source
 from workers.jobs.recorder import Recorder
 from workers.jobs.running_jobs import HeldJob
+from workers.jobs.shells.host import shells_of
 from workers.reports.storage import StoredReports
 from workers.secrets.vault import VaultError
 from workers.store.jobs import leases, machine_faults
@@ -220,6 +221,7 @@ def _run(
             sweep,
         ) as opened,
         guard,
+        shells_of(context, claim, plan),
     ):
         outcome = run_job(opened)
         # A job that fills the disk would fill that of the next machine, too.

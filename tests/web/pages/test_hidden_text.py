@@ -66,6 +66,7 @@ def hostile(site: Site) -> int:
 @pytest.mark.slow
 def test_every_page_shows_what_hides(site: Site, browser: TestClient, hostile: int) -> None:
     paths = [f"/repos/{REPO}/runs/1", f"/repos/{REPO}/runs/2", f"/repos/{REPO}/runs/2?step={hostile}", f"/repos/{REPO}"]
+    paths.append(f"/repos/{REPO}/runs/2/shell/{hostile}")
     word = quote(HIDDEN)
     for path in [
         "/",
@@ -127,6 +128,7 @@ def test_every_page_was_looked_at(site: Site) -> None:
         "run_parts",
         "settings",
         "settings_in_force",
+        "shell",
         "test_history",
         "tests",
         "users",

@@ -51,6 +51,7 @@ _TABLE = {
         GET /api/steps/{step_id}/stream, GET /api/runs/{run_id}/stream
     """,
     Needs.WRITE: """
+        GET /repos/{name:path}/runs/{number}/shell/{step_id},
         POST /repos/{name:path}/runs, POST /repos/{name:path}/runs/{number}/cancel,
         POST /repos/{name:path}/runs/{number}/approve, POST /api/repos/{name:path}/runs/{number}/approve,
         POST /repos/{name:path}/runs/{number}/rerun, POST /repos/{name:path}/crons/run,

@@ -23,6 +23,7 @@ from web.operations.runs.ignored_steps import ignored_steps
 from web.operations.runs.job_order import in_dependency_order, step_slugs
 from web.operations.runs.log_parts import BLOBS_AWAY, EarlierLog, LogPart, earlier_logs, last_lines, why_deleted
 from web.operations.runs.run_verdict import plain_lines, run_verdict
+from web.operations.runs.shells import can_have_shell, needed_role
 from web.pages.permitted import permitted
 from web.pages.refresh import run_page_version
 from web.pages.run.graph import graphs_of
@@ -32,7 +33,7 @@ from web.pages.templates import page
 from web.security.access import role_on
 from web.security.auth import CurrentUser, current_user
 from web.services import Services, ServicesDep
-from web.urls import run_path
+from web.urls import run_path, shell_path
 from workers import store
 from workers.blobs import BlobError
 from workers.db.models import Job, Run, Step
@@ -113,6 +114,7 @@ def run_page(
         lines=plain_lines(log.data) if log else [],
         pushed=_pushed(jobs),
         local_command=_local_command(services.settings.run_url(repo.name, run.number), chosen),
+        shell_path=_shell_path(services, repo.name, run, chosen, role),
         reports=reports,
         covered=covered,
         failures_max=FAILURES_SHOWN_MAX,
@@ -190,6 +192,13 @@ def _local_command(run_url: str, chosen: Step | None) -> str:
     # A name is as an outsider wrote it: with `=` it is no option, and a shell gets nothing that does not print.
     step = [f"--step={chosen.name}"] if chosen.name.isprintable() else []
     return shlex.join(["headway", "run", "--like", run_url, *step])
+
+
+def _shell_path(services: Services, name: str, run: Run, chosen: Step | None, role: Role | None) -> str:
+    """Where a shell can be opened in the step; empty where none can, or not by this user."""
+    if chosen is None or role is None or not services.settings.step_shells or not can_have_shell(chosen):
+        return ""
+    return shell_path(name, run.number, chosen.id) if role.includes(needed_role(run)) else ""
 
 
 def _log(services: Services, run: Run, step: Step) -> LogPart:

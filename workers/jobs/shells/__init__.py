@@ -1,0 +1,1 @@
+"""Shells in the running steps of a job, for people in browsers."""
