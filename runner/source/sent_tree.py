@@ -1,7 +1,8 @@
 """Packs a working tree for ``headway run --remote``: one commit with the files that ``headway run`` would take.
 
 Its parent is the newest commit that a remote branch has: commits that are only here come as a part of it. Everything is
-made in a repository of its own, which reads the objects of the user's: their index, refs and objects stay as they are.
+made in a repository of its own, which reads the objects of the user's: their refs, their objects and what their index
+has stay as they are.
 """
 
 import os
@@ -20,6 +21,7 @@ from runner.source.working_tree import WorkingTree
 from runner.source.working_tree_files import (
     Source,
     changes,
+    filters_of,
     mode_of,
     new_files,
     submodules_of,
@@ -33,6 +35,8 @@ CHANGED_BYTES_MAX = 1024**3
 _REF = "refs/heads/sent"
 _LINK = "120000"
 _READ_BYTES = 1024 * 1024
+_NO_FILTER = frozenset({"unspecified", "unset", "set", "", "lfs"})
+"""What git says of a file without a filter; and LFS, whose files are sent as they are."""
 _UNKNOWN = "headway <>"
 
 
@@ -162,12 +166,22 @@ def _write_commit(stream: _Stream, tree: WorkingTree, source: Source, base: str)
         stream.line(f"from {base}")
     if tree.head:
         stream.line(f'M 040000 {tree.git("rev-parse", f"{tree.head}^{{tree}}")} ""')
-    for name, mode in _differing(source):
+    differing = list(_differing(source))
+    _check_filters(source, [name for name, mode in differing if mode is not None])
+    for name, mode in differing:
         if mode is None:
             stream.remove(name)
         else:
             stream.add(name, mode)
     stream.line("done")
+
+
+def _check_filters(source: Source, names: list[str]) -> None:
+    """A push would send what a filter such as git-crypt makes of a file; this would send the file itself."""
+    for name, value in filters_of(source, names):
+        if value not in _NO_FILTER:
+            why = f"{name} has the filter {value!r} in .gitattributes, and --remote sends files as they are here"
+            raise StepError(Reason.NO_PIPELINE, f"{why}; commit and push it, or undo its change")
 
 
 def _differing(source: Source) -> Iterator[tuple[str, str | None]]:

@@ -236,9 +236,14 @@ def unchanged_large_files(source: Source, changes: Iterable[Change]) -> set[str]
 
 
 def _filtered_by_lfs(source: Source, names: Iterable[str]) -> list[str]:
+    return [name for name, value in filters_of(source, names) if value == "lfs"]
+
+
+def filters_of(source: Source, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Each file with its ``filter`` of .gitattributes: a name, or what git says where it has none."""
     given = b"".join(os.fsencode(name) + b"\0" for name in names)
     words = source.names("check-attr", "-z", "--stdin", "filter", stdin=given) if given else []
-    return [name for name, value in zip(words[::3], words[2::3], strict=True) if value == "lfs"]
+    return zip(words[::3], words[2::3], strict=True)
 
 
 def _digest(path: Path) -> str:

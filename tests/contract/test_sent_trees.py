@@ -111,6 +111,8 @@ def test_the_oldest_makes_room_unless_its_run_goes_on(place: Place) -> None:
     assert place.refs() == [refs[0], refs[2]]
     with transaction(place.database) as session:
         assert rows.make_room(session, place.repo_id, 2)
+        assert not rows.is_full(session, place.repo_id, 2)
+        assert rows.is_full(session, place.repo_id, 1)
         assert not rows.make_room(session, place.repo_id, 1)
     assert place.refs() == [refs[0]]
 

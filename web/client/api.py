@@ -172,6 +172,8 @@ class Api:
         if status < HTTPStatus.BAD_REQUEST:
             to = answer.headers.get("location", "another address")[:_SENTENCE_CHARACTERS_MAX]
             raise StartError(f"{self._server.url} leads to {to}: name that address with --server.")
+        if status == HTTPStatus.REQUEST_TIMEOUT:  # in plain text, by the server below the application
+            raise StartError(f"{self._server.url} had not received the whole request in time: send less at once.")
         try:
             sentence = str(json.loads(self._read(answer))["error"])
         except (ValueError, KeyError, TypeError):

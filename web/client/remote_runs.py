@@ -39,8 +39,11 @@ def _follow(api: Api, repo: str, number: int) -> State:
     try:
         state = LogReader(api, to_output(), lambda title: _say(f"==> {title}")).follow(repo, number, "")
     except KeyboardInterrupt:
-        api.post(f"{run_path(repo, number)}/cancel")
-        _say(f"run {number} is asked to stop")
+        try:
+            api.post(f"{run_path(repo, number)}/cancel")
+            _say(f"run {number} is asked to stop")
+        except StartError as error:
+            _say(f"run {number} goes on: it could not be canceled: {error}")
         raise
     sentence = str(api.get(run_path(repo, number))["sentence"])
     _say(f"{state}: {sentence}" if sentence else state)

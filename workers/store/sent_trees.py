@@ -31,6 +31,12 @@ def sent_tree(session: Session, repo_id: int, ref: str) -> SentTree | None:
     return session.scalars(select(SentTree).where(SentTree.repo_id == repo_id, SentTree.ref == ref)).one_or_none()
 
 
+def is_full(session: Session, repo_id: int, count_max: int = TREES_OF_A_REPOSITORY_MAX) -> bool:
+    """Do so many unfinished runs need their trees that there is no room for one more?"""
+    needed = select(func.count()).select_from(SentTree).where(SentTree.repo_id == repo_id, _needed())
+    return (session.scalar(needed) or 0) >= count_max
+
+
 def make_room(session: Session, repo_id: int, count_max: int = TREES_OF_A_REPOSITORY_MAX) -> bool:
     """Removes the oldest trees of a repository until one more fits. False where runs still need too many."""
     count = session.scalar(select(func.count()).select_from(SentTree).where(SentTree.repo_id == repo_id)) or 0

@@ -13,10 +13,12 @@ from pipelines.commit_id import is_full_id, object_format
 from pipelines.state import Reason
 from runner.errors import StepError
 from runner.source.git.git import IGNORED_ERRORS, GitError, run_git
-from runner.source.git.limited_git import GitLimits, NoAnswerError
+from runner.source.git.limited_git import GitLimits, NoAnswerError, TooMuchOutputError
 
 PACK_SECONDS_MAX = 300
 INDEX_BYTES_MAX = 256 * 1024**2
+NAMES_BYTES_MAX = 64 * 1024**2
+"""Of all paths of the commit."""
 _HINT = "send the tree again with `headway run --remote`"
 _PACK = "objects/pack/pack-sent.pack"
 # A blob that is larger than this is not kept in memory, however small it is in the pack; one thread needs it once.
@@ -31,7 +33,10 @@ class SentCommit:
     base: str = ""
 
 
-def unpack(sent: SentCommit, pack: Iterable[bytes], bytes_max: int, target: Path, mirror: Path) -> None:
+def unpack(
+    sent: SentCommit, pack: Iterable[bytes], bytes_max: int, target: Path, mirror: Path,
+    names_bytes_max: int = NAMES_BYTES_MAX,
+) -> None:  # fmt: skip
     """Makes the bare repository ``target`` with the commit; what ``mirror`` has it reads from there.
 
     Git checks each object, and that nothing is missing, in limited time and memory. Raises StepError, and OSError of
@@ -45,6 +50,7 @@ def unpack(sent: SentCommit, pack: Iterable[bytes], bytes_max: int, target: Path
     _write(pack, target / _PACK, bytes_max)
     _index(target)
     _check(sent, target)
+    _check_size(sent, target, names_bytes_max)
     # With refs, the commits count as fetched: ``Mirror`` asks no server for them.
     for each in filter(None, (sent.commit, sent.base)):
         _git(target, "update-ref", f"refs/headway/{each}", each)
@@ -101,6 +107,17 @@ def _check(sent: SentCommit, target: Path) -> None:
         raise _refused("what was sent as the commit of the run is no commit") from None
     if parents != list(filter(None, [sent.base])):
         raise _refused("the commit that was sent has other parents than the run")
+
+
+def _check_size(sent: SentCommit, target: Path, names_bytes_max: int) -> None:
+    """A few trees that name each other many times are small in a pack, and have millions of files."""
+    limits = GitLimits(time.monotonic() + PACK_SECONDS_MAX, output_bytes_max=names_bytes_max)
+    command = ["git", "--git-dir", str(target), "ls-tree", "-r", "-z", "--name-only", sent.commit]
+    try:
+        run_git(command, limits=limits)
+    except (TooMuchOutputError, NoAnswerError):
+        most = f"{names_bytes_max:,} bytes in {PACK_SECONDS_MAX} seconds"
+        raise _refused(f"the names of the files that were sent are more than can be read, {most}") from None
 
 
 def _git(target: Path, *arguments: str) -> str:

@@ -13,7 +13,7 @@ from pipelines.plan import Checkout
 from pipelines.state import Reason
 from runner.errors import StepError
 from runner.source.mirrors.mirror import Mirror
-from runner.source.mirrors.sent_tree import SentCommit, unpack
+from runner.source.mirrors.sent_tree import NAMES_BYTES_MAX, SentCommit, unpack
 from runner.source.sent_tree import PackedTree, pack_tree
 from runner.source.working_tree import working_tree
 from tests.support.repos import WHO
@@ -56,11 +56,14 @@ class Laptop:
         folder.mkdir()
         return pack_tree(working_tree(self.work), folder, bytes_max)
 
-    def unpacked(self, packed: PackedTree, bytes_max: int = BYTES_MAX, commit: str = "", base: str = "") -> Path:
+    def unpacked(
+        self, packed: PackedTree, bytes_max: int = BYTES_MAX, commit: str = "", base: str = "",
+        names_bytes_max: int = NAMES_BYTES_MAX,
+    ) -> Path:  # fmt: skip
         target = self.folder / f"own{self.packs}.git"
         shutil.rmtree(target, ignore_errors=True)
         sent = SentCommit(commit or packed.commit, base or packed.base)
-        unpack(sent, iter([packed.path.read_bytes()]), bytes_max, target, self.mirror)
+        unpack(sent, iter([packed.path.read_bytes()]), bytes_max, target, self.mirror, names_bytes_max)
         return target
 
     def listed(self, packed: PackedTree) -> dict[str, str]:
@@ -184,6 +187,21 @@ def test_the_users_repository_stays_as_it_is(laptop: Laptop) -> None:
     assert dict(everything(laptop.work)) == before
 
 
+def test_a_file_that_a_filter_would_change_is_not_sent(laptop: Laptop) -> None:
+    (laptop.work / ".gitattributes").write_text("kept filter=crypt\nnew filter=crypt\ngone filter=lfs\n")
+    git(laptop.work, "config", "filter.crypt.clean", "sed s/PLAIN/CIPHER/")
+    laptop.commit("attributes")
+    (laptop.work / "gone").unlink()
+    laptop.pack()
+    (laptop.work / "new").write_text("PLAIN")
+    with pytest.raises(StepError, match=r"new has the filter 'crypt' in .gitattributes"):
+        laptop.pack()
+    (laptop.work / "new").unlink()
+    (laptop.work / "kept").write_text("PLAIN")
+    with pytest.raises(StepError, match="kept has the filter 'crypt'"):
+        laptop.pack()
+
+
 def test_changed_files_have_a_limit(laptop: Laptop) -> None:
     (laptop.work / "new").write_bytes(b"x" * 1000)
     laptop.pack(1000)
@@ -245,6 +263,25 @@ def test_the_commit_of_the_run_is_one_that_was_sent(laptop: Laptop) -> None:
     refused(laptop, packed, "what was sent as the commit of the run is no commit", commit=tree)
     refused(laptop, packed, "has other parents than the run", base="1" * 40)
     refused(laptop, packed, "names no commit", commit="main")
+
+
+def test_a_tree_with_more_names_than_can_be_read_is_refused(laptop: Laptop) -> None:
+    """Each folder has the one below it ten times: a pack of a few hundred bytes with a million files."""
+    (laptop.work / "new").write_text("")
+    packed = laptop.pack()
+    own = laptop.unpacked(packed)
+    names_bytes = len(git(own, "ls-tree", "-r", "-z", "--name-only", packed.commit))
+    laptop.unpacked(packed, names_bytes_max=names_bytes)
+    with pytest.raises(StepError, match="the names of the files that were sent are more than can be read"):
+        laptop.unpacked(packed, names_bytes_max=names_bytes - 1)
+    own = laptop.unpacked(packed)
+    tree = git(own, "rev-parse", f"{packed.commit}^{{tree}}")
+    for _ in range(7):
+        entries = "".join(f"040000 tree {tree}\tfolder-{number}\n" for number in range(10))
+        tree = git(own, "mktree", data=entries.encode())
+    commit = git(own, "commit-tree", tree, "-m", "many")
+    name = git(own, "pack-objects", "--revs", str(laptop.folder / "many"), data=f"{commit}\n".encode())
+    refused(laptop, PackedTree(laptop.folder / f"many-{name}.pack", commit, ""), "more than can be read")
 
 
 def test_what_would_run_code_is_refused(laptop: Laptop) -> None:

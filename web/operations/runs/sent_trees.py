@@ -28,12 +28,14 @@ _PACK = b"PACK"
 _PACK_BYTES_MIN = 32
 """Of the header and the checksum of a pack."""
 _READ_BYTES = 1024 * 1024
+_TOO_MANY = f"{rows.TREES_OF_A_REPOSITORY_MAX} runs of sent trees have not ended yet: wait, or cancel some."
 
 
 def check_request(services: OperationServices, actor: Actor, repo_name: str, asked: SentTreeRun) -> None:
     """To be called before the pack is read. Raises NotFoundError, ForbiddenError, ConflictError, InvalidInputError."""
     with reading(services.engine) as session:
-        _admitted(session, actor, repo_name, asked)
+        repo, _ = _admitted(session, actor, repo_name, asked)
+        _check_room(session, repo)
     if problem := services.settings.disk_reserve.problem():
         raise ConflictError(f"The tree cannot be kept: {problem}")
 
@@ -49,6 +51,7 @@ def start_tree(
     pack.seek(0)
     with reading(services.engine) as session:
         repo, _ = _admitted(session, actor, repo_name, asked)
+        _check_room(session, repo)
     try:
         kept = keep_pack(services.engine, services.blobs, repo.id, _pieces(pack), size_bytes)
     except BlobError as error:
@@ -60,6 +63,12 @@ def start_tree(
         audit.record(session, actor, "run.send", f"{repo_name} #{queued.number}", what)
     services.wake_workers(queued.job_id)
     return queued
+
+
+def _check_room(session: Session, repo: Repo) -> None:
+    """Before a pack is stored: one that is refused afterwards would take up room for an hour."""
+    if rows.is_full(session, repo.id):
+        raise ConflictError(_TOO_MANY)
 
 
 def _pieces(pack: BinaryIO) -> Iterator[bytes]:
@@ -79,9 +88,8 @@ def _admitted(session: Session, actor: Actor, repo_name: str, asked: SentTreeRun
 
 
 def _queue(session: Session, repo: Repo, trigger: Trigger, kept: KeptPack) -> Queued:
-    if not rows.make_room(session, repo.id):
-        most = rows.TREES_OF_A_REPOSITORY_MAX
-        raise ConflictError(f"{most} runs of sent trees have not ended yet: wait, or cancel some.")
+    if not rows.make_room(session, repo.id):  # several came at once
+        raise ConflictError(_TOO_MANY)
     if not rows.put_sent_tree(session, repo.id, trigger.ref, kept.blob_key, kept.content):
         raise ConflictError("The tree took longer than an hour to be stored: send it again.")
     return store.queue_run(session, repo.id, trigger)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from pipelines.state import Reason, State
-from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
+from pipelines.trigger import PULL_REQUEST_EVENTS, SENT_TREE_REFS, Event, Trigger
 from workers.db.models import Approval, Job, Repo, Run, Status
 from workers.db.session import db_now_ms, now_ms
 from workers.labels import NO_LABELS
@@ -157,7 +157,7 @@ def was_on_branch(session: Session, repo_id: int, ref: str, sha: str) -> bool:
     A run is judged between its start and its end, not in the order of the numbers: a "no" counts unless its run had
     ended before the one with the "yes" began.
     """
-    of_commit = (Run.repo_id == repo_id) & (Run.sha == sha)
+    of_commit = (Run.repo_id == repo_id) & (Run.sha == sha) & ~Run.ref.startswith(SENT_TREE_REFS)
     yes = select(func.max(Run.created_ms)).where(of_commit, Run.ref == ref, Run.on_branch.is_(True))
     since_ms = session.scalar(yes)
     if since_ms is None:

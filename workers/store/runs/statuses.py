@@ -81,6 +81,7 @@ def claim_status(session: Session, run_id: int, hold_ms: int) -> PendingStatus |
 def _has_newer(session: Session, run: Run) -> bool:
     other = aliased(Run)
     same = and_(other.repo_id == run.repo_id, other.sha == run.sha, other.event == run.event)
+    same &= ~other.ref.startswith(SENT_TREE_REFS)
     return bool(session.scalar(select(exists().where(same, other.number > run.number))))
 
 

@@ -10,10 +10,10 @@ from tests.web.conftest import REPO, SHA, Site
 from web.security.long_requests import TREES
 from workers import store
 from workers.access.trust import PipelineFrom, UntrustedRuns
-from workers.db.models import ArtifactBlob, Status
+from workers.db.models import ArtifactBlob, Run, Status
 from workers.db.session import reading, transaction
 from workers.store.runs.refs import recent_refs
-from workers.store.sent_trees import sent_tree
+from workers.store.sent_trees import TREES_OF_A_REPOSITORY_MAX, sent_tree
 from workers.triggers.sent_trees import SentTreeRun, trigger_for_tree
 
 URL = f"/api/repos/{REPO}/runs/sent"
@@ -109,6 +109,33 @@ def test_a_repository_that_runs_nothing_untrusted_refuses_it(site: Site, program
     assert answer.status_code == 409
     assert answer.json()["error"].startswith("This repository does not run what is untrusted: it was sent from a")
     assert blobs(site) == 0
+
+
+def test_too_many_unfinished_runs_are_refused_before_anything_is_stored(site: Site, program: TestClient) -> None:
+    for _ in range(TREES_OF_A_REPOSITORY_MAX):
+        assert program.post(URL, params={"commit": SHA}, content=PACK).status_code == 202
+    answer = program.post(URL, params={"commit": SHA}, content=PACK)
+    assert answer.status_code == 409
+    assert answer.json()["error"].startswith("100 runs of sent trees have not ended yet")
+    assert blobs(site) == TREES_OF_A_REPOSITORY_MAX
+
+
+def test_it_does_not_count_as_a_run_of_a_commit_with_the_same_id(site: Site) -> None:
+    with transaction(site.engine) as session:
+        repo = store.repo_by_name(session, REPO)
+        assert repo is not None
+        repo.forge_token_sealed = "sealed"
+    site.queue()
+    run = site.run(1)
+    site.queue(trigger_for_tree(SentTreeRun(run.sha), "main", "ada"))
+    with transaction(site.engine) as session:
+        for number, on_branch in ((1, True), (2, False)):
+            session.query(Run).filter(Run.number == number).one().on_branch = on_branch
+    with transaction(site.engine) as session:
+        assert store.was_on_branch(session, run.repo_id, run.ref, run.sha)
+        pending = store.claim_status(session, run.id, 60_000)
+        assert pending is not None
+        assert not pending.newer
 
 
 def test_a_pack_has_a_limit_at_which_it_is_taken(site: Site, program: TestClient) -> None:
