@@ -11,7 +11,7 @@ from pipelines.importers.keys import Keys
 from pipelines.importers.yaml_text import Raw, Value, literal
 from pipelines.syntax.diagnostics import Place
 
-_META = re.compile(r"\$\{\{\s*steps\.([\w-]+)\.outputs\.(tags|labels|json)\s*\}\}")
+_META = re.compile(r"\$\{\{\s*steps\.([\w-]+)\.outputs\.(tags|labels|json)\s*\}\}", re.IGNORECASE)
 _TYPE = re.compile(r"type=(\w+)")
 _NOT_NEEDED = (
     *("cache-from", "cache-to", "provenance", "sbom", "load", "builder", "annotations", "attests", "github-token"),
@@ -119,7 +119,7 @@ def _secrets(keys: Keys, build: dict[str, Value], texts: Texts) -> None:
     found: dict[str, Value] = {}
     for line in keys.text("secrets").splitlines():
         name, _, value = line.strip().strip("\"'").partition("=")
-        secret = re.fullmatch(r"\$\{\{\s*secrets\.(\w+)\s*\}\}", value)
+        secret = re.fullmatch(r"\$\{\{\s*secrets\.(\w+)\s*\}\}", value, re.IGNORECASE)
         if secret:
             found[name] = Raw(secret[1].lower())
         elif name:
@@ -137,8 +137,8 @@ def _names(text: str, place: Place, texts: Texts, known: dict[str, Names]) -> li
     found: list[tuple[list[Raw], list[Value]]] = []
     for line in lines_of(text):
         meta = _META.fullmatch(line)
-        if meta and meta[1] in known:
-            found.append((known[meta[1]].repos, known[meta[1]].tags))
+        if meta and meta[1].lower() in known:
+            found.append((known[meta[1].lower()].repos, known[meta[1].lower()].tags))
             continue
         name = texts.value(line, place)
         repo, colon, tag = _split(name)

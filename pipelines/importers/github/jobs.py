@@ -88,8 +88,8 @@ class _Converter:
         self.name, self.keys, self.file, self.remarks = name, keys, file, file.remarks
         own = {key.text: text_of(value) for key, value in entries_of(keys.take("env"))}
         self.steps = list(self._steps(items_of(keys.take("steps"))))
-        ids = {text_of(step.by_key.get("id")) for step in self.steps if "run" in step.by_key}
-        needs = frozenset(texts_of(keys.take("needs")))
+        ids = {text_of(step.by_key.get("id")).lower() for step in self.steps if "run" in step.by_key}
+        needs = frozenset(name.lower() for name in texts_of(keys.take("needs")))
         titles = {"workflow": file.title, "job": name}
         self.names = Names(env={**file.env, **own}, titles=titles, inputs=file.inputs, steps=ids, needs=needs)
         self.texts = Texts(self.names, self.remarks)
@@ -187,13 +187,11 @@ class _Converter:
     def _outputs(self, reading: Reading) -> None:
         """What other jobs read of this one is a file among its artifacts."""
         node, place = self.keys.take("outputs"), self.keys.place("outputs")
-        lines = [
-            f'echo "{output_key(key.text)}={text_of(value)}" >> $CI_WORKSPACE/.outputs/{self.name}'
-            for key, value in entries_of(node)
-        ]
-        if lines:
-            reading.add(Run("\n".join(["mkdir -p $CI_WORKSPACE/.outputs", *lines]), place, "outputs"))
-            keep(reading.scripts[-1], {"paths": [Raw(f".outputs/{self.name}")]})
+        file = f".outputs/{self.name.lower()}"
+        kept = [(f"$CI_WORKSPACE/{file}", output_key(key.text), text_of(value)) for key, value in entries_of(node)]
+        if kept:
+            reading.add(Run("mkdir -p $CI_WORKSPACE/.outputs", place, "outputs", kept=tuple(kept)))
+            keep(reading.scripts[-1], {"paths": [Raw(file)]})
 
     def _image(self, container: Raw, reading: Reading) -> Raw:
         """The image; a variable where each combination has its own."""

@@ -4,10 +4,13 @@ import re
 from dataclasses import dataclass, field, replace
 
 from pipelines.importers.github import docker
+from pipelines.importers.github.expressions.parser import without_expressions
 from pipelines.importers.github.expressions.texts import Texts
 from pipelines.importers.github.scripts import Run, Script, holds_always, statuses_of
 from pipelines.importers.yaml_text import Value
 from pipelines.syntax.diagnostics import Place
+
+_SECRETS = re.compile(r"\bsecrets\s*[.\[]", re.IGNORECASE)
 
 
 @dataclass
@@ -57,7 +60,7 @@ class Reading:
         """
         statuses = statuses_of(run.condition)
         last = self.parts[-1] if self.parts else None
-        has_secrets = any("secrets." in text for text in (run.text, *(text for _, text, _ in run.env)))
+        has_secrets = any(_SECRETS.search(text) for text in (run.text, *(text for _, text, _ in run.env)))
         alone = has_secrets and not holds_always(run.condition, self.events, self.texts)
         if isinstance(last, Script) and last.statuses == statuses and not alone:
             last.runs.append(run)
@@ -73,5 +76,4 @@ def with_text(run: Run, text: str, values: dict[str, str]) -> Run:
 
 def slug(text: str) -> str:
     """A name for a step."""
-    found = re.sub(r"\$\{\{[^}]*\}\}", "", text)
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", found).strip("-.").lower()[:60]
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", without_expressions(text)).strip("-.").lower()[:60]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pipelines.importers.github.expressions.folding import fold, without_status
 from pipelines.importers.github.expressions.names import github_variable
-from pipelines.importers.github.expressions.parser import Lit, UnreadableError, parse_condition
+from pipelines.importers.github.expressions.parser import Lit, UnreadableError, parse_condition, without_expressions
 from pipelines.importers.github.expressions.texts import Texts
 from pipelines.importers.yaml_text import Raw, Value, literal
 from pipelines.syntax.diagnostics import Place
@@ -14,14 +14,14 @@ from pipelines.syntax.diagnostics import Place
 OUTPUTS, ENV, PATHS = "/headway/{}.outputs", "/headway/github.env", "/headway/github.path"
 _BASH = re.compile(
     r"\[\[|<<<|\bsource\s|\bpushd\b|\bdeclare\s|\bpipefail\b|=\(|\$\{\w+(?:\^|,|//?|:\d|\[|@)|\bshopt\b|\bmapfile\b"
-    r"|^\s*function\s|\bread -a|\blocal -|\{\d+\.\.\d+\}|\$'|<\(|&>|\|&|\(\(",
+    r"|^[ \t]*function\s|\bread -a|\blocal -|\{\d+\.\.\d+\}|\$'|<\(|&>|\|&|\(\(",
     re.MULTILINE,
 )
-_CHANGES_SHELL = re.compile(r"(?:^|[;&|]\s*)\s*(?:cd|exit|export|set|trap|exec|umask|pushd|return)\b", re.MULTILINE)
+_CHANGES_SHELL = re.compile(r"(?:^|[;&|])[ \t]*(?:cd|exit|export|set|trap|exec|umask|pushd|return)\b", re.MULTILINE)
 _SUDO = re.compile(
     r"(^|&&|\|\||;|\||\$\(|\bthen|\bdo|\bxargs)([ \t]*)sudo[ \t]+(?:-[EHn]+[ \t]+|--[ \t]+)*", re.MULTILINE
 )
-_SET_OUTPUT = re.compile(r"echo\s+([\"']?)::set-output name=([\w-]+)::(.*?)\1[ \t]*$", re.MULTILINE)
+_SET_OUTPUT = re.compile(r"echo\s+([\"']?)::set-output name=([\w-]+)::(.{0,1000}?)\1[ \t]*$", re.MULTILINE)
 _READS = re.compile(r"\$\{?((?:GITHUB|RUNNER)_[A-Z_]+)\b")
 _NOT_HERE = frozenset({"pwsh", "powershell", "cmd"})
 _SHELLS = {"bash": "bash -eo pipefail", "sh": "sh -e", "python": "python3"}
@@ -29,7 +29,10 @@ _SHELLS = {"bash": "bash -eo pipefail", "sh": "sh -e", "python": "python3"}
 
 @dataclass
 class Run:
-    """A step with ``run``, or with commands in place of an action. ``condition`` is what its ``if`` says."""
+    """A step with ``run``, or with commands in place of an action. ``condition`` is what its ``if`` says.
+
+    ``kept`` are values that it appends to files after its commands: the file, the name and the value of each.
+    """
 
     text: str
     place: Place
@@ -41,6 +44,7 @@ class Run:
     condition: str = ""
     continues: bool = False
     timeout: str = ""
+    kept: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass
@@ -142,7 +146,10 @@ def _load(file: str) -> Value:
 def _command(run: Run, test: str, texts: Texts, *, alone: bool) -> Value:
     """One run as a command: by itself, or in a shell of its own where it would change the next one."""
     before = _before(run, texts, alone=alone)
-    body = texts.script(cleaned(run.text), run.place)
+    kept = (
+        f'echo "{name}={texts.quoted(value, run.place)[1:-1]}" >> {literal(file)}' for file, name, value in run.kept
+    )
+    body = "\n".join([texts.script(cleaned(run.text), run.place), *kept])
     program = _program(run, texts)
     continues = run.continues and not alone
     isolated = bool(program) or continues or (not alone and bool(before or _CHANGES_SHELL.search(run.text)))
@@ -152,7 +159,7 @@ def _command(run: Run, test: str, texts: Texts, *, alone: bool) -> Value:
         lines = "\n".join([*before, body])
     if test:
         lines = f"if {test}; then\n{lines}\nfi"
-    title = re.sub(r"\s*\$\{\{.*?\}\}", "", run.name).strip()
+    title = " ".join(without_expressions(run.name).split())
     if title and not (alone and "\n" not in lines):
         lines = f"# {literal(title)}\n{lines}"
     return Raw(lines)
@@ -176,7 +183,7 @@ def _before(run: Run, texts: Texts, *, alone: bool) -> list[str]:
 def _program(run: Run, texts: Texts) -> str:
     """The program for the script; empty where the step's own shell will do."""
     shell = run.shell.strip()
-    text = re.sub(r"\$\{\{.*?\}\}", "", run.text)
+    text = without_expressions(run.text)
     if shell in _NOT_HERE:
         texts.remarks.error(run.place, f"the shell '{shell}' is not in images of Linux; sh runs these commands")
         return ""

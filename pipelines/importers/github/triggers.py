@@ -47,7 +47,7 @@ def triggers_of(node: Node | None, remarks: Remarks) -> Triggers:
         keys = Keys(None if name == "schedule" else value, remarks, f"'{name}'")
         if name in {"workflow_dispatch", "workflow_call"}:
             declared = keys.take("inputs")
-            names += [key.text for key, _ in entries_of(declared)]
+            names += [key.text.lower() for key, _ in entries_of(declared)]
             inputs |= _inputs(declared, remarks)
         if name == "push":
             conditions += _push(keys)

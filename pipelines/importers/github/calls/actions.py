@@ -21,7 +21,7 @@ def with_steps_of_actions(job: MapNode, files: CalledFiles, budget: Budget) -> M
     steps = items_of(job.by_key.get("steps"))
     if not any(_is_call(step) for step in steps):
         return job
-    calls = _Calls(files, budget, FreeNames(_text(step, "id") for step in steps))
+    calls = _Calls(files, budget, FreeNames(_text(step, "id").lower() for step in steps))
     made = ListNode(job.key_place("steps"), tuple(calls.steps(steps, ())))
     entries = [(key, made if key.text == "steps" else value) for key, value in job.entries]
     found = calls.outputs.job(job.with_entries(entries))
@@ -75,13 +75,13 @@ class _Calls:
             caller.take(name)
         caller.remark_rest()
         inner = items_of(runs.by_key.get("steps")) if isinstance(runs, MapNode) else ()
-        names = {name: self._ids.of(name) for each in inner if (name := _text(each, "id"))}
+        names = {name.lower(): self._ids.of(name.lower()) for each in inner if (name := _text(each, "id"))}
         inside = self._inside(step, called, names)
         made = self._with_caller(step, [self._plain(inside.step(each), called, names) for each in inner])
         found = self.steps(tuple(made), called.stack)
         for key, value in entries_of(called.root.by_key.get("outputs")):
             text = self.outputs.text(inside.text(_text(value, "value")))
-            self._values[_text(step, "id"), key.text.lower()] = Value(text)
+            self._values[_text(step, "id").lower(), key.text.lower()] = Value(text)
         return found
 
     def _inside(self, step: MapNode, called: Called, names: dict[str, str]) -> Replacer:
@@ -109,7 +109,7 @@ class _Calls:
         entries = {key.text: (key, value) for key, value in step.entries}
         if "id" in entries:
             key, value = entries["id"]
-            entries["id"] = (key, ScalarNode(value.place, names.get(text_of(value), "")))
+            entries["id"] = (key, ScalarNode(value.place, names.get(text_of(value).lower(), "")))
         if "run" in entries:
             key, value = entries["run"]
             text = _FOLDER.sub(lambda _: _folder_of(called), text_of(value))

@@ -57,15 +57,15 @@ class WorkflowCalls:
         """The jobs of a file, with those of the workflows that they call. Raises TooLargeError."""
         if not any(_calls(node) for _, node in entries):
             return [CalledJob(key.text, node) for key, node in entries]
-        own = {key.text: key.text for key, _ in entries}
-        self._names = FreeNames(own)
+        own = {key.text.lower(): key.text for key, _ in entries}
+        self._names = FreeNames(own.values())
         found = self._of_level(entries, _Level(own))
         return [self._finished(job) for job in found]
 
     def _of_level(self, entries: Sequence[Entry], level: _Level) -> list[CalledJob]:
         found: list[CalledJob] = []
         for key, raw in entries:
-            name, node = level.names[key.text], level.inside.job(raw) if level.inside else raw
+            name, node = level.names[key.text.lower()], level.inside.job(raw) if level.inside else raw
             if isinstance(node, MapNode):
                 node = self._under_caller(node, level)
             if isinstance(node, MapNode) and _calls(node):
@@ -91,14 +91,14 @@ class WorkflowCalls:
             keys.take(name_of_key)
         keys.remark_rest()
         inner = entries_of(called.root.by_key.get("jobs"))
-        names = {key.text: self._names.of(f"{name}-{key.text}") for key, _ in inner}
+        names = {key.text.lower(): self._names.of(f"{name}-{key.text}") for key, _ in inner}
         inside, secrets = self._inside(called, node, names, level)
         top = called.root.with_entries([each for each in called.root.entries if each[0].text not in {"jobs", "on"}])
         jobs = self._of_level(inner, _Level(names, inside, secrets, called.stack, inside.node(top), node))
         self._members[name] = [job.name for job in jobs]
         for key, value in entries_of(_declared(called, "outputs")):
             shown = text_of(value.by_key.get("value")) if isinstance(value, MapNode) else ""
-            self._values[name, key.text.lower()] = Value(self._outputs.text(inside.text(shown)))
+            self._values[name.lower(), key.text.lower()] = Value(self._outputs.text(inside.text(shown)))
         return jobs
 
     def _inside(
@@ -133,7 +133,7 @@ class WorkflowCalls:
     def _under_caller(self, node: MapNode, level: _Level) -> MapNode:
         """A job with what the job that calls it says: ``if`` after which status counts for the first jobs alone."""
         entries = {key.text: (key, value) for key, value in node.entries}
-        needs = [level.names.get(name, name) for name in texts_of(node.by_key.get("needs"))]
+        needs = [level.names.get(name.lower(), name) for name in texts_of(node.by_key.get("needs"))]
         if level.caller is not None:
             caller, first = level.caller, not needs
             condition, own = text_of(caller.by_key.get("if")), text_of(node.by_key.get("if"))

@@ -83,6 +83,8 @@ def _reference(ref: Ref, event: str, names: Names) -> Tree:
     path = ".".join(ref.path)
     if event and path == "github.event_name":
         return Lit(EVENT_NAMES[event], is_text=True)
+    if event not in {"", "manual"} and path.startswith(("inputs.", "github.event.inputs.")):
+        return Lit("")
     if event in _REFS and path == "github.ref_type":
         return Lit(_REF_TYPES.get(_REFS[event], "branch"), is_text=True)
     meaning = names.meaning(ref)

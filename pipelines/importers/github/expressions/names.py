@@ -12,10 +12,16 @@ CHECKOUT = "/headway/src"
 
 
 class Variable(NamedTuple):
-    """A variable of a run, of the matrix or an input: its name in texts of a file and in an ``evaluate``."""
+    """A variable of a run or of the matrix: its name in texts of a file and in an ``evaluate``."""
 
     template: str
     operand: str
+
+
+class Input(NamedTuple):
+    """An input: a variable of the step, which no text of a file can have, and a name in an ``evaluate``."""
+
+    name: str
 
 
 class Secret(NamedTuple):
@@ -37,7 +43,8 @@ class Output(NamedTuple):
     key: str
 
 
-Meaning = Lit | Variable | Secret | Environment | Output
+Reference = Variable | Input | Secret | Environment | Output
+Meaning = Lit | Reference
 
 
 def _variable(name: str) -> Variable:
@@ -109,7 +116,7 @@ def github_variable(name: str) -> str | None:
 
 @dataclass
 class Names:
-    """What the names of one job mean.
+    """What the names of one job mean. All are in lower case, but those of ``env``.
 
     ``env`` are the variables that the file sets, by name. ``matrix`` are the variables of its axes, by path,
     and ``constants`` those with one value; ``titles`` are the names of the workflow and the job;
@@ -127,7 +134,7 @@ class Names:
     def meaning(self, ref: Ref) -> Meaning | None:
         """What a reference means; None if it is not known here."""
         context, *rest = ref.path
-        context, path = context.lower(), ".".join(rest)
+        path = ".".join(rest)
         if context == "github":
             return self._github(path)
         if context == "matrix":
@@ -153,7 +160,7 @@ class Names:
         return _variable(found) if isinstance(found, str) else found
 
     def _input(self, name: str) -> Meaning:
-        return _variable(input_name(name)) if name in self.inputs else Lit("")
+        return Input(input_name(name)) if name in self.inputs else Lit("")
 
     def _output(self, context: str, rest: list[str]) -> Meaning | None:
         match context, rest:

@@ -212,7 +212,7 @@ on:
         "TEXT": {"type": "string"},
         "INPUT_PATH": {"type": "string"},
     }
-    assert found.step["commands"] == ["./t ${LEVEL} ${DRY_RUN} "]
+    assert found.step["commands"] == ["./t $${LEVEL} $${DRY_RUN} "]
 
 
 @pytest.mark.parametrize(
