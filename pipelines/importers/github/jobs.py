@@ -110,6 +110,7 @@ class _Converter:
         conditions = self._conditions() if self._on_linux() else None
         if conditions is None:
             return {}
+        self.names.after_failure = any("status" in each for each in conditions)
         container = self._container()
         services = Services(self.keys.take("services"), self.texts)
         self.names.env.update(services.reached_by(self.names.env))
@@ -220,10 +221,10 @@ class _Converter:
         command = images.install_of(tool, first)
         hint = "an image that has both is faster"
         text = f"{self.keys.where} needs {first.name} and {tool.name}"
-        if command:
+        if command and not script.alone:
             self.remarks.warning(place, f"{text}: a command installs {tool.name}", hint)
             script.runs.insert(0, Run(command, place, f"install {tool.name}"))
-        elif command is None:
+        elif command != "":
             self.remarks.error(place, f"{text}, and no image is known to have both", "write one that has")
 
     def _daemon(self, services: Services) -> None:

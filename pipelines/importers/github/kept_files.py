@@ -4,7 +4,7 @@ import re
 from posixpath import normpath
 
 from pipelines.importers.github.reading import Reading, with_text
-from pipelines.importers.github.scripts import Run, Script
+from pipelines.importers.github.scripts import Run, Script, statuses_of
 from pipelines.importers.keys import Keys
 from pipelines.importers.yaml_text import Raw, Value
 
@@ -47,10 +47,9 @@ def upload(reading: Reading, inputs: Keys, run: Run) -> None:
         made["exclude"] = list[Value](unwanted)
     if (days := inputs.text("retention-days")).isdigit() and days != "0":
         made["expire"] = f"{int(days[:4])}d"
-    if re.search(r"always\(\)|!\s*cancelled\(\)", run.condition):
-        made["when"] = "always"
-    elif "failure()" in run.condition:
-        made["when"] = "failure"
+    after = statuses_of(run.condition, reading.texts)
+    if "failure" in after:
+        made["when"] = "always" if "success" in after else "failure"
     for key in _OF_UPLOADS:
         inputs.take(key)
     inputs.remark_rest()

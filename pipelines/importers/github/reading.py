@@ -58,14 +58,14 @@ class Reading:
 
         One with secrets that not all runs have is in a container of its own, which only starts where they are there.
         """
-        statuses = statuses_of(run.condition)
+        statuses = statuses_of(run.condition, self.texts)
         last = self.parts[-1] if self.parts else None
         has_secrets = any(_SECRETS.search(text) for text in (run.text, *(text for _, text, _ in run.env)))
-        alone = has_secrets and not holds_always(run.condition, self.events, self.texts)
-        if isinstance(last, Script) and last.statuses == statuses and not alone:
+        alone = not statuses or (has_secrets and not holds_always(run.condition, self.events, self.texts))
+        if isinstance(last, Script) and last.statuses == statuses and not (alone or last.alone):
             last.runs.append(run)
         else:
-            self.parts.append(Script([run], statuses))
+            self.parts.append(Script([run], statuses, alone=alone))
 
 
 def with_text(run: Run, text: str, values: dict[str, str]) -> Run:

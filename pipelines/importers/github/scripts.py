@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipelines.importers.github.expressions.folding import fold, without_status
+from pipelines.importers.github.expressions.folding import fold
 from pipelines.importers.github.expressions.names import github_variable
 from pipelines.importers.github.expressions.parser import Lit, UnreadableError, parse_condition, without_expressions
+from pipelines.importers.github.expressions.statuses import ResultsError, Statuses, by_status
 from pipelines.importers.github.expressions.texts import Texts
 from pipelines.importers.yaml_text import Raw, Value, literal
 from pipelines.syntax.diagnostics import Place
@@ -49,10 +50,11 @@ class Run:
 
 @dataclass
 class Script:
-    """Runs that share one container. ``statuses`` are those after which they run."""
+    """Runs that share one container. ``statuses`` are those after which they run; ``alone``: there is one only."""
 
     runs: list[Run]
     statuses: tuple[str, ...] = ("success",)
+    alone: bool = False
     artifacts: dict[str, Value] = field(default_factory=dict)
 
     @property
@@ -79,18 +81,19 @@ def unset_variables(text: str) -> list[str]:
     return [name for name in dict.fromkeys(_READS.findall(text)) if github_variable(name) is None and name not in known]
 
 
-def statuses_of(condition: str) -> tuple[str, ...]:
-    """The statuses after which a step runs."""
+def statuses_of(condition: str, texts: Texts) -> tuple[str, ...]:
+    """The statuses after which a step runs; none for one that only ``when`` of a step of its own can say."""
     try:
-        return without_status(parse_condition(condition or "true")).statuses
+        found = by_status(parse_condition(condition or "true"), texts.names)
     except UnreadableError:
         return ("success",)
+    return () if len(found) > 1 or found[0].named else found[0].statuses
 
 
 def holds_always(condition: str, events: Sequence[str], texts: Texts) -> bool:
     """Does a condition hold for each of the events, as far as they decide it?"""
     try:
-        tree = without_status(parse_condition(condition or "true")).tree
+        tree = _rest(condition or "true", texts).tree
         return all(
             isinstance(each, Lit) and each.holds for each in (fold(tree, event, texts.names) for event in events)
         )
@@ -98,12 +101,19 @@ def holds_always(condition: str, events: Sequence[str], texts: Texts) -> bool:
         return False
 
 
+def _rest(condition: str, texts: Texts) -> Statuses:
+    found = by_status(parse_condition(condition), texts.names)
+    if len(found) > 1:
+        raise ResultsError("another condition for each status")
+    return found[0]
+
+
 def test_of(run: Run, events: Sequence[str], texts: Texts) -> str | None:
     """The shell's test for a condition: empty where it always holds, None where it never does."""
     if not run.condition:
         return ""
     try:
-        tree = without_status(parse_condition(run.condition)).tree
+        tree = _rest(run.condition, texts).tree
         found = [fold(tree, event, texts.names) for event in events]
         if (
             all(isinstance(each, Lit) for each in found)
@@ -111,6 +121,9 @@ def test_of(run: Run, events: Sequence[str], texts: Texts) -> str | None:
         ):
             return "" if isinstance(found[0], Lit) and found[0].holds else None
         return texts.shell_test(fold(tree, "", texts.names), run.place)
+    except ResultsError as error:
+        texts.remarks.error(run.place, f"the condition {run.condition} asks for {error}, which no condition can here")
+        return None
     except UnreadableError as error:
         texts.remarks.error(
             run.place, f"the condition {run.condition} cannot be taken over, for '{error}'; it is left out"

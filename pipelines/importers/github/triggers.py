@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipelines.importers.github.expressions.folding import fold, without_status
+from pipelines.importers.github.expressions.folding import fold
 from pipelines.importers.github.expressions.names import input_name
 from pipelines.importers.github.expressions.parser import Call, Lit, Op, Ref, Tree, UnreadableError
+from pipelines.importers.github.expressions.statuses import ResultsError, Statuses, by_status
 from pipelines.importers.github.expressions.texts import Texts, condition_of, evaluate
 from pipelines.importers.keys import Keys, entries_of, items_of, text_of, texts_of
 from pipelines.importers.remarks import Remarks
@@ -181,14 +182,22 @@ def with_if(
 ) -> list[Condition] | None:
     """The conditions, each with what ``if`` adds to it; None if it holds for none of them."""
     try:
-        tree, statuses = without_status(condition_of(text))
-        found = [each for condition in conditions for each in _with_tree(condition, tree, texts)]
+        groups = by_status(condition_of(text), texts.names)
+        found = [each for group in groups for condition in conditions for each in _with_group(condition, group, texts)]
+    except ResultsError as error:
+        texts.remarks.error(place, f"the condition of {where} asks for {error}, which no condition can here")
+        return None
     except UnreadableError as error:
         texts.remarks.error(place, f"the condition of {where} cannot be taken over, for '{error}'; it is left out")
         return list(conditions)
-    if statuses != ("success",):
-        found = [{**each, "status": list[Value](statuses)} for each in found]
     return found or None
+
+
+def _with_group(condition: Condition, group: Statuses, texts: Texts) -> list[Condition]:
+    found = _with_tree(condition, group.tree, texts)
+    if group.statuses == ("success",) and not (group.named and texts.names.after_failure):
+        return found
+    return [{**each, "status": list[Value](group.statuses)} for each in found]
 
 
 def _with_tree(condition: Condition, tree: Tree, texts: Texts) -> list[Condition]:

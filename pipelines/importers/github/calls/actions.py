@@ -3,7 +3,7 @@
 import re
 from posixpath import dirname
 
-from pipelines.importers.github.calls.conditions import both
+from pipelines.importers.github.calls.conditions import both, runs_after_failure
 from pipelines.importers.github.calls.files import Called, CalledFiles, arguments
 from pipelines.importers.github.calls.replacing import Budget, FreeNames, Replacer, Value, characters_of
 from pipelines.importers.github.expressions.names import CHECKOUT
@@ -127,6 +127,10 @@ class _Calls:
         if "timeout-minutes" in caller.by_key:
             text = "'timeout-minutes' of a step that uses an action is left out: write 'timeout' of the whole"
             remarks.warning(caller.key_place("timeout-minutes"), text)
+        for each in steps[1:]:
+            if runs_after_failure(_text(each, "if")) and not runs_after_failure(_text(caller, "if")):
+                text = "a step of an action that runs after a failure of the action runs only after success here"
+                remarks.warning(each.key_place("if") if isinstance(each, MapNode) else each.place, text)
         return [self._joined(caller, each) if isinstance(each, MapNode) else each for each in steps]
 
     def _joined(self, caller: MapNode, step: MapNode) -> MapNode:

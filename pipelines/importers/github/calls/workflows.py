@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipelines.importers.github.calls.conditions import asks_for_status, both, stripped
+from pipelines.importers.github.calls.conditions import asks_for_status, both, joined, runs_after_failure, stripped
 from pipelines.importers.github.calls.files import Called, CalledFiles, arguments
 from pipelines.importers.github.calls.replacing import (
     NODE_CHARACTERS,
@@ -137,13 +137,20 @@ class WorkflowCalls:
         if level.caller is not None:
             caller, first = level.caller, not needs
             condition, own = text_of(caller.by_key.get("if")), text_of(node.by_key.get("if"))
-            if first or not asks_for_status(condition):
-                needs += [each for each in texts_of(caller.by_key.get("needs")) if each not in needs]
-            joined = both(condition, stripped(own)) if first else both(stripped(condition), own)
-            self.budget.spend(len(joined))
-            if joined:
-                place = node.key_place("if") if own else caller.key_place("if")
-                entries["if"] = (ScalarNode(place, "if"), ScalarNode(place, joined))
+            of_caller, is_for_all = texts_of(caller.by_key.get("needs")), not asks_for_status(condition)
+            if first or is_for_all:
+                needs += [each for each in of_caller if each not in needs]
+            place = node.key_place("if") if own else caller.key_place("if")
+            text = both(condition, own) if first else joined(stripped(condition, map(str.lower, of_caller)), own)
+            if not first and is_for_all and of_caller and runs_after_failure(own):
+                text = both(condition, own)
+                why = (
+                    "this job of a call does not run after a failure here, because what the call needs may have failed"
+                )
+                self.files.remarks.warning(place, why)
+            self.budget.spend(len(text))
+            if text:
+                entries["if"] = (ScalarNode(place, "if"), ScalarNode(place, text))
             self._add_options(entries, node, caller)
         if needs:
             place = node.key_place("needs")

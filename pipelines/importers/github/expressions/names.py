@@ -121,6 +121,7 @@ class Names:
     ``env`` are the variables that the file sets, by name. ``matrix`` are the variables of its axes, by path,
     and ``constants`` those with one value; ``titles`` are the names of the workflow and the job;
     ``inputs`` the names of declared inputs. ``steps`` are the ids of steps with commands, ``needs`` the jobs before it.
+    ``after_failure`` says whether the job may run after one of them failed; None as long as that is not known.
     """
 
     env: dict[str, str] = field(default_factory=dict)
@@ -130,6 +131,7 @@ class Names:
     inputs: frozenset[str] = frozenset()
     steps: set[str] = field(default_factory=set)
     needs: frozenset[str] = frozenset()
+    after_failure: bool | None = None
 
     def meaning(self, ref: Ref) -> Meaning | None:
         """What a reference means; None if it is not known here."""
@@ -168,7 +170,7 @@ class Names:
                 return Output(f"/headway/{step}.outputs", output_key(key)) if step in self.steps else Lit("")
             case "needs", [job, "outputs", key] if job in self.needs:
                 return Output(f"{CHECKOUT}/.outputs/{job}", output_key(key))
-            case "needs", [_, "result"]:
+            case "needs", [_, "result"] if self.after_failure is False:
                 return Lit("success", is_text=True)
             case "job", ["status"]:
                 return _variable("CI_PIPELINE_STATUS")
