@@ -13,7 +13,7 @@ from pipelines.importers.github.expressions.texts import Texts
 from pipelines.importers.github.job_steps import StepWriter
 from pipelines.importers.github.kept_files import keep
 from pipelines.importers.github.matrix import Matrix, matrix_of, text_in_cell
-from pipelines.importers.github.reading import ImageBuild, Reading
+from pipelines.importers.github.reading import ImageBuild, Reading, steps_read_in
 from pipelines.importers.github.scripts import Run, Script
 from pipelines.importers.github.services import Services
 from pipelines.importers.github.steps import read_step
@@ -92,6 +92,7 @@ class _Converter:
         needs = frozenset(name.lower() for name in texts_of(keys.take("needs")))
         titles = {"workflow": file.title, "job": name}
         self.names = Names(env={**file.env, **own}, titles=titles, inputs=file.inputs, steps=ids, needs=needs)
+        self.names.read_steps = steps_read_in(keys.node)
         self.texts = Texts(self.names, self.remarks)
         strategy = Keys(keys.take("strategy"), self.remarks, f"the strategy of {keys.where}")
         self._set_matrix(matrix_of(strategy, self.remarks))

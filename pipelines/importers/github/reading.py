@@ -7,9 +7,12 @@ from pipelines.importers.github import docker
 from pipelines.importers.github.expressions.parser import without_expressions
 from pipelines.importers.github.expressions.texts import Texts
 from pipelines.importers.github.scripts import Run, Script, holds_always, statuses_of
+from pipelines.importers.keys import entries_of
 from pipelines.importers.yaml_text import Value
 from pipelines.syntax.diagnostics import Place
+from pipelines.syntax.nodes import ListNode, Node, ScalarNode
 
+_OUTPUTS = re.compile(r"\bsteps\.([\w-]+)\.outputs\b", re.IGNORECASE)
 _SECRETS = re.compile(r"\bsecrets\s*[.\[]", re.IGNORECASE)
 
 
@@ -72,6 +75,17 @@ def with_text(run: Run, text: str, values: dict[str, str]) -> Run:
     """The run with commands in place of its action, which has no shell of its own."""
     directory = values.get("working-directory") or values.get("working_directory") or ""
     return replace(run, text=text, shell="", directory=directory)
+
+
+def steps_read_in(node: Node | None) -> frozenset[str]:
+    """The ids of steps whose outputs are read anywhere in a job, in lower case."""
+    match node:
+        case ScalarNode(text=text):
+            return frozenset(name.lower() for name in _OUTPUTS.findall(text))
+        case ListNode(items=items):
+            return frozenset[str]().union(*map(steps_read_in, items))
+        case _:
+            return frozenset[str]().union(*(steps_read_in(value) for _, value in entries_of(node)))
 
 
 def slug(text: str) -> str:

@@ -189,7 +189,8 @@ def _before(run: Run, texts: Texts, *, alone: bool) -> list[str]:
             found.append(f"cd {texts.quoted(run.directory, run.place)}")
     names = {"GITHUB_OUTPUT": OUTPUTS.format(run.step_id or "step"), "GITHUB_ENV": ENV, "GITHUB_PATH": PATHS}
     text = cleaned(run.text)
-    found += [f"export {name}={file}" for name, file in names.items() if name in text]
+    used = {"GITHUB_OUTPUT"} if run.step_id and run.step_id in texts.names.read_steps else frozenset[str]()
+    found += [f"export {name}={file}" for name, file in names.items() if name in text or name in used]
     return found
 
 

@@ -95,6 +95,10 @@ class _Calls:
                     return inputs.get(name.lower(), Value(""))
                 case ("steps", name, *rest):
                     return Value(expression(Ref(("steps", names[name], *rest)))) if name in names else Value("")
+                case ("secrets", name):
+                    text = f"{what} reads the secret '{name}', which GitHub refuses in an action; it is empty"
+                    self._files.remarks.error(step.key_place("uses"), text, "give it as an input")
+                    return Value("")
                 case ("github", "action_path"):
                     return Value(_folder_of(called))
                 case _:
@@ -114,7 +118,8 @@ class _Calls:
             key, value = entries["run"]
             text = _FOLDER.sub(lambda _: _folder_of(called), text_of(value))
             entries["run"] = (key, ScalarNode(value.place, text))
-            entries.setdefault("working-directory", (_scalar(step, "working-directory"), _scalar(step, ".")))
+            if not _text(step, "working-directory").strip():
+                entries["working-directory"] = (_scalar(step, "working-directory"), _scalar(step, "."))
         return step.with_entries(list(entries.values()))
 
     def _with_caller(self, caller: MapNode, steps: list[Node]) -> list[Node]:
@@ -146,8 +151,8 @@ class _Calls:
             merged = {**{key.text: (key, value) for key, value in env.entries}, **own}
             entries["env"] = (_scalar(step, "env"), env.with_entries(list(merged.values())))
         ignored = caller.by_key.get("continue-on-error")
-        if ignored is not None:
-            entries.setdefault("continue-on-error", (_scalar(step, "continue-on-error"), ignored))
+        if ignored is not None and _text(step, "continue-on-error") in {"", "false"}:
+            entries["continue-on-error"] = (_scalar(step, "continue-on-error"), ignored)
         return step.with_entries(list(entries.values()))
 
 

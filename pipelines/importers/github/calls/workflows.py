@@ -170,13 +170,17 @@ class WorkflowCalls:
     def _both_strategies(self, given: Node, own: Node) -> Node:
         """The matrix of the caller times the job's own."""
         one, other = (each.by_key.get("matrix") if isinstance(each, MapNode) else None for each in (given, own))
-        if one is None or other is None:
-            return own if one is None else given
+        if one is None or not isinstance(given, MapNode):
+            return own
+        if other is None:
+            rest = [(key, value) for key, value in entries_of(own) if key.text not in given.by_key]
+            return given.with_entries([*given.entries, *rest])
         if isinstance(one, MapNode) and isinstance(other, MapNode):
             names = [key.text for key, _ in (*one.entries, *other.entries)]
             if len(set(names)) == len(names) and not {"include", "exclude"} & set(names):
                 matrix = one.with_entries([*one.entries, *other.entries])
-                return MapNode(own.place, ((ScalarNode(own.place, "matrix"), matrix),))
+                rest = [(key, value) for key, value in entries_of(own) if key.text != "matrix"]
+                return MapNode(own.place, ((ScalarNode(own.place, "matrix"), matrix), *rest))
         text = "this matrix and that of a job in the called workflow cannot be one; this one is left out"
         self.files.remarks.error(given.place, text, "write the combinations into one matrix")
         return own

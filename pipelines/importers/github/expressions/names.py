@@ -122,6 +122,7 @@ class Names:
     and ``constants`` those with one value; ``titles`` are the names of the workflow and the job;
     ``inputs`` the names of declared inputs. ``steps`` are the ids of steps with commands, ``needs`` the jobs before it.
     ``after_failure`` says whether the job may run after one of them failed; None as long as that is not known.
+    ``read_steps`` are the ids of steps whose outputs others read.
     """
 
     env: dict[str, str] = field(default_factory=dict)
@@ -132,6 +133,7 @@ class Names:
     steps: set[str] = field(default_factory=set)
     needs: frozenset[str] = frozenset()
     after_failure: bool | None = None
+    read_steps: frozenset[str] = frozenset()
 
     def meaning(self, ref: Ref) -> Meaning | None:
         """What a reference means; None if it is not known here."""
