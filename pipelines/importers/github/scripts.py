@@ -6,9 +6,17 @@ from dataclasses import dataclass, field
 
 from pipelines.importers.github.expressions.folding import fold
 from pipelines.importers.github.expressions.names import github_variable
-from pipelines.importers.github.expressions.parser import Lit, UnreadableError, parse_condition, without_expressions
+from pipelines.importers.github.expressions.parser import (
+    Lit,
+    UnreadableError,
+    parse_condition,
+    parts_of,
+    without_expressions,
+)
+from pipelines.importers.github.expressions.quoting import expressions_as_they_are
 from pipelines.importers.github.expressions.statuses import ResultsError, Statuses, by_status
 from pipelines.importers.github.expressions.texts import Texts
+from pipelines.importers.remarks import Remarks
 from pipelines.importers.yaml_text import Raw, Value, literal
 from pipelines.syntax.diagnostics import Place
 
@@ -24,6 +32,7 @@ _SUDO = re.compile(
 )
 _SET_OUTPUT = re.compile(r"echo\s+([\"']?)::set-output name=([\w-]+)::(.{0,1000}?)\1[ \t]*$", re.MULTILINE)
 _READS = re.compile(r"\$\{?((?:GITHUB|RUNNER)_[A-Z_]+)\b")
+_WITH_VARIABLES = frozenset({"", "sh", "bash", "dash", "ksh", "zsh"})
 _NOT_HERE = frozenset({"pwsh", "powershell", "cmd"})
 _SHELLS = {"bash": "bash -eo pipefail", "sh": "sh -e", "python": "python3"}
 
@@ -164,6 +173,7 @@ def _command(run: Run, test: str, texts: Texts, *, alone: bool) -> Value:
     )
     body = "\n".join([texts.script(cleaned(run.text), run.place), *kept])
     program = _program(run, texts)
+    _remark_as_it_is(run, texts, program.partition(" ")[0])
     continues = run.continues and not alone
     isolated = bool(program) or continues or (not alone and bool(before or _CHANGES_SHELL.search(run.text)))
     if isolated:
@@ -176,6 +186,20 @@ def _command(run: Run, test: str, texts: Texts, *, alone: bool) -> Value:
     if title and not (alone and "\n" not in lines):
         lines = f"# {literal(title)}\n{lines}"
     return Raw(lines)
+
+
+def _remark_as_it_is(run: Run, texts: Texts, program: str) -> None:
+    """A remark where a value is only known to a shell, and none puts it in."""
+    is_shell = program in _WITH_VARIABLES
+    all_parts = (part for part, is_expression in parts_of(run.text) if is_expression)
+    silent = Texts(texts.names, Remarks(""))
+    for part in expressions_as_they_are(run.text) if is_shell else all_parts:
+        made = silent.script(f"${{{{{part}}}}}", run.place)
+        if made.startswith(("$$", "$(")):
+            where = "in single quotes" if is_shell else f"in a script of {program}"
+            text = f"nothing puts in the value of '{part.strip()}' {where} here"
+            texts.remarks.warning(run.place, text, "give it as a variable in 'env', and read that")
+            return
 
 
 def _before(run: Run, texts: Texts, *, alone: bool) -> list[str]:
