@@ -27,6 +27,7 @@ _NOTED = {
 }
 _CLOSED = {"closed"}
 _METADATA = {"labeled", "unlabeled", "edited", "assigned", "ready_for_review", "converted_to_draft", "unassigned"}
+_NO_DEFAULTS: tuple[Value, ...] = ("", "false", False, 0)
 _NOT_GLOB = re.compile(r"[+?]")
 
 
@@ -71,6 +72,7 @@ def triggers_of(node: Node | None, remarks: Remarks) -> Triggers:
             remarks.error(place, f"the event '{name}' starts no run here; it is left out")
             continue
         keys.remark_rest()
+    _remark_defaults(inputs, conditions, node, remarks)
     return Triggers(
         [each for number, each in enumerate(conditions) if each not in conditions[:number]], inputs, frozenset(names)
     )
@@ -152,6 +154,19 @@ def _regex(pattern: str) -> str:
         signs.get(part, part if len(part) > 1 or part.isalnum() or part in "-_/" else f"[{part}]") for part in parts
     )
     return f"^{''.join(texts)}$"
+
+
+def _remark_defaults(
+    inputs: dict[str, Value], conditions: list[Condition], node: Node | None, remarks: Remarks
+) -> None:
+    """A remark where a run of another event has a default, which is empty at GitHub."""
+    others = [str(each["event"]) for each in conditions if each["event"] != "manual"]
+    names = [
+        name for name, each in inputs.items() if isinstance(each, dict) and each.get("default", "") not in _NO_DEFAULTS
+    ]
+    if others and names and node is not None:
+        text = f"the input {names[0]} has its default in runs for '{others[0]}' too, where it is empty at GitHub"
+        remarks.warning(node.place, text)
 
 
 def _inputs(node: Node | None, remarks: Remarks) -> dict[str, Value]:

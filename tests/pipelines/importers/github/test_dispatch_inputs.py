@@ -14,7 +14,7 @@ on:
   push:
   workflow_dispatch:
     inputs:
-      level: {default: low}
+      level: {type: string}
       dry: {type: boolean, default: false}
       env: {type: environment}"""
 
@@ -84,3 +84,13 @@ def test_a_condition_on_an_input(condition: str, more: str) -> None:
 def test_an_input_where_the_value_is_needed_before_the_run(more: str) -> None:
     found = file_of("run: ls", more)
     assert any("error: an expression has the input LEVEL, which has no counterpart" in each for each in found.remarks)
+
+
+@pytest.mark.parametrize(
+    ("default", "events", "remarks"),
+    [("low", "push: , ", 1), ("low", "", 0), ("''", "push: , ", 0), ("false", "push: , ", 0)],
+)
+def test_a_default_that_runs_of_other_events_have_too(default: str, events: str, remarks: int) -> None:
+    top = f"on: {{{events}workflow_dispatch: {{inputs: {{level: {{default: {default}}}}}}}}}"
+    text = "1 warning: the input LEVEL has its default in runs for 'push' too, where it is empty at GitHub"
+    assert of_job("steps: [run: ls]", top).remarks == [text] * remarks
