@@ -11,7 +11,7 @@ from pipelines.importers.keys import Keys
 from pipelines.importers.yaml_text import Raw, Value, literal
 from pipelines.syntax.diagnostics import Place
 
-_META = re.compile(r"\$\{\{\s*steps\.([\w-]+)\.outputs\.(tags|labels|json)\s*\}\}")
+_META = re.compile(r"\$\{\{\s*steps\.([\w-]+)\.outputs\.(tags|labels|json)\s*\}\}", re.IGNORECASE)
 _TYPE = re.compile(r"type=(\w+)")
 _NOT_NEEDED = (
     *("cache-from", "cache-to", "provenance", "sbom", "load", "builder", "annotations", "attests", "github-token"),
@@ -36,14 +36,19 @@ class Images(NamedTuple):
 
 def lines_of(text: str) -> list[str]:
     """The values of a key that takes a list as lines or with commas."""
-    return [part.strip() for line in text.splitlines() for part in line.split(",") if part.strip()]
+    return [part.strip() for line in _lines(text) for part in line.split(",") if part.strip()]
+
+
+def _lines(text: str) -> list[str]:
+    """The lines that are not empty and no comments."""
+    return [line for each in text.splitlines() if (line := each.strip()) and not line.startswith("#")]
 
 
 def names_of(keys: Keys, texts: Texts) -> Names:
     """What a step of ``docker/metadata-action`` stands for."""
     place = keys.place("images")
-    repos = [texts.value(line, place) for line in keys.text("images").splitlines() if line.strip()]
-    lines = [line.strip() for line in keys.text("tags").splitlines() if line.strip()]
+    repos = [texts.value(line, place) for line in _lines(keys.text("images"))]
+    lines = _lines(keys.text("tags"))
     tags: list[Value] = []
     for line in lines or ["type=ref,event=branch", "type=semver,pattern={{version}}"]:
         tag = _tag(line, texts, keys)
@@ -95,7 +100,7 @@ def images_of(keys: Keys, texts: Texts, known: dict[str, Names]) -> Images:
         build["dockerfile"] = texts.value(dockerfile_from(context, file.removeprefix("./")), place)
     if target := keys.text("target"):
         build["target"] = texts.value(target, place)
-    arguments = [line for line in keys.text("build-args").splitlines() if line.strip()]
+    arguments = _lines(keys.text("build-args"))
     if arguments:
         pairs = (line.strip().partition("=") for line in arguments)
         build["args"] = {name: texts.value(value.strip("\"'"), keys.place("build-args")) for name, _, value in pairs}
@@ -107,7 +112,7 @@ def images_of(keys: Keys, texts: Texts, known: dict[str, Names]) -> Images:
         keys.take(key)
     tags, labels = keys.text("tags"), keys.text("labels")
     if labels and not _META.fullmatch(labels.strip()):
-        pairs = (line.strip().partition("=") for line in labels.splitlines() if "=" in line)
+        pairs = (line.partition("=") for line in _lines(labels) if "=" in line)
         build["labels"] = {name: texts.value(value, keys.place("labels")) for name, _, value in pairs}
     pushed = keys.text("push")
     keys.remark_rest()
@@ -117,12 +122,12 @@ def images_of(keys: Keys, texts: Texts, known: dict[str, Names]) -> Images:
 def _secrets(keys: Keys, build: dict[str, Value], texts: Texts) -> None:
     """``secrets`` as BuildKit's id and the secret."""
     found: dict[str, Value] = {}
-    for line in keys.text("secrets").splitlines():
+    for line in _lines(keys.text("secrets")):
         name, _, value = line.strip().strip("\"'").partition("=")
-        secret = re.fullmatch(r"\$\{\{\s*secrets\.(\w+)\s*\}\}", value)
+        secret = re.fullmatch(r"\$\{\{\s*secrets\.(\w+)\s*\}\}", value, re.IGNORECASE)
         if secret:
             found[name] = Raw(secret[1].lower())
-        elif name:
+        else:
             texts.remarks.error(
                 keys.place("secrets"), f"the secret '{name}' of the build is no secret alone; it is left out"
             )
@@ -137,8 +142,8 @@ def _names(text: str, place: Place, texts: Texts, known: dict[str, Names]) -> li
     found: list[tuple[list[Raw], list[Value]]] = []
     for line in lines_of(text):
         meta = _META.fullmatch(line)
-        if meta and meta[1] in known:
-            found.append((known[meta[1]].repos, known[meta[1]].tags))
+        if meta and meta[1].lower() in known:
+            found.append((known[meta[1].lower()].repos, known[meta[1].lower()].tags))
             continue
         name = texts.value(line, place)
         repo, colon, tag = _split(name)

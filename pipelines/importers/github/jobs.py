@@ -13,7 +13,7 @@ from pipelines.importers.github.expressions.texts import Texts
 from pipelines.importers.github.job_steps import StepWriter
 from pipelines.importers.github.kept_files import keep
 from pipelines.importers.github.matrix import Matrix, matrix_of, text_in_cell
-from pipelines.importers.github.reading import ImageBuild, Reading
+from pipelines.importers.github.reading import ImageBuild, Reading, steps_read_in
 from pipelines.importers.github.scripts import Run, Script
 from pipelines.importers.github.services import Services
 from pipelines.importers.github.steps import read_step
@@ -88,10 +88,11 @@ class _Converter:
         self.name, self.keys, self.file, self.remarks = name, keys, file, file.remarks
         own = {key.text: text_of(value) for key, value in entries_of(keys.take("env"))}
         self.steps = list(self._steps(items_of(keys.take("steps"))))
-        ids = {text_of(step.by_key.get("id")) for step in self.steps if "run" in step.by_key}
-        needs = frozenset(texts_of(keys.take("needs")))
+        ids = {text_of(step.by_key.get("id")).lower() for step in self.steps if "run" in step.by_key}
+        needs = frozenset(name.lower() for name in texts_of(keys.take("needs")))
         titles = {"workflow": file.title, "job": name}
         self.names = Names(env={**file.env, **own}, titles=titles, inputs=file.inputs, steps=ids, needs=needs)
+        self.names.read_steps = steps_read_in(keys.node)
         self.texts = Texts(self.names, self.remarks)
         strategy = Keys(keys.take("strategy"), self.remarks, f"the strategy of {keys.where}")
         self._set_matrix(matrix_of(strategy, self.remarks))
@@ -110,6 +111,7 @@ class _Converter:
         conditions = self._conditions() if self._on_linux() else None
         if conditions is None:
             return {}
+        self.names.after_failure = any("status" in each for each in conditions)
         container = self._container()
         services = Services(self.keys.take("services"), self.texts)
         self.names.env.update(services.reached_by(self.names.env))
@@ -187,13 +189,11 @@ class _Converter:
     def _outputs(self, reading: Reading) -> None:
         """What other jobs read of this one is a file among its artifacts."""
         node, place = self.keys.take("outputs"), self.keys.place("outputs")
-        lines = [
-            f'echo "{output_key(key.text)}={text_of(value)}" >> $CI_WORKSPACE/.outputs/{self.name}'
-            for key, value in entries_of(node)
-        ]
-        if lines:
-            reading.add(Run("\n".join(["mkdir -p $CI_WORKSPACE/.outputs", *lines]), place, "outputs"))
-            keep(reading.scripts[-1], {"paths": [Raw(f".outputs/{self.name}")]})
+        file = f".outputs/{self.name.lower()}"
+        kept = [(f"$CI_WORKSPACE/{file}", output_key(key.text), text_of(value)) for key, value in entries_of(node)]
+        if kept:
+            reading.add(Run("mkdir -p $CI_WORKSPACE/.outputs", place, "outputs", kept=tuple(kept)))
+            keep(reading.scripts[-1], {"paths": [Raw(file)]})
 
     def _image(self, container: Raw, reading: Reading) -> Raw:
         """The image; a variable where each combination has its own."""
@@ -222,10 +222,10 @@ class _Converter:
         command = images.install_of(tool, first)
         hint = "an image that has both is faster"
         text = f"{self.keys.where} needs {first.name} and {tool.name}"
-        if command:
+        if command and not script.alone:
             self.remarks.warning(place, f"{text}: a command installs {tool.name}", hint)
             script.runs.insert(0, Run(command, place, f"install {tool.name}"))
-        elif command is None:
+        elif command != "":
             self.remarks.error(place, f"{text}, and no image is known to have both", "write one that has")
 
     def _daemon(self, services: Services) -> None:

@@ -4,7 +4,7 @@ import re
 from posixpath import normpath
 
 from pipelines.importers.github.reading import Reading, with_text
-from pipelines.importers.github.scripts import Run, Script
+from pipelines.importers.github.scripts import Run, Script, statuses_of
 from pipelines.importers.keys import Keys
 from pipelines.importers.yaml_text import Raw, Value
 
@@ -16,7 +16,7 @@ def cache(reading: Reading, inputs: Keys, run: Run) -> None:
     """Folders that are kept between runs."""
     texts, place = reading.texts, run.place
     lines = [line.strip().rstrip("/") for line in inputs.text("path").splitlines()]
-    paths = [texts.value(line, place) for line in lines if line]
+    paths = [path for line in lines if line and (path := texts.value(line, place))]
     if globs := [path for path in paths if "*" in path or path.startswith("!")]:
         texts.remarks.warning(place, f"a cache keeps folders, and no pattern such as {globs[0]}; it is left out")
         paths = [path for path in paths if path not in globs]
@@ -40,17 +40,16 @@ def upload(reading: Reading, inputs: Keys, run: Run) -> None:
     """Files that are kept with the run: those of the script before it."""
     lines = [line.strip() for line in inputs.text("path").splitlines() if line.strip()]
     reading.uploads[inputs.text("name") or "artifact"] = [line for line in lines if not line.startswith("!")]
-    wanted = [_pattern(reading.texts.value(line, run.place)) for line in lines if not line.startswith("!")]
-    unwanted = [_pattern(reading.texts.value(line[1:], run.place)) for line in lines if line.startswith("!")]
+    wanted = _patterns(reading, [line for line in lines if not line.startswith("!")], run)
+    unwanted = _patterns(reading, [line[1:] for line in lines if line.startswith("!")], run)
     made: dict[str, Value] = {"paths": list[Value](wanted)}
     if unwanted:
         made["exclude"] = list[Value](unwanted)
     if (days := inputs.text("retention-days")).isdigit() and days != "0":
         made["expire"] = f"{int(days[:4])}d"
-    if re.search(r"always\(\)|!\s*cancelled\(\)", run.condition):
-        made["when"] = "always"
-    elif "failure()" in run.condition:
-        made["when"] = "failure"
+    after = statuses_of(run.condition, reading.texts)
+    if "failure" in after:
+        made["when"] = "always" if "success" in after else "failure"
     for key in _OF_UPLOADS:
         inputs.take(key)
     inputs.remark_rest()
@@ -89,6 +88,16 @@ def download(reading: Reading, inputs: Keys, run: Run) -> None:
     else:
         text = f"mkdir -p {path}\nif [ -d {root} ]; then cp -r {root}/. {path}/; else cp {root} {path}/; fi"
         reading.add(with_text(run, text, {}))
+
+
+def _patterns(reading: Reading, lines: list[str], run: Run) -> list[Raw]:
+    """The paths from the checkout. One that an expression cannot make is empty, and has a remark already."""
+    paths = [path for line in lines if (path := reading.texts.value(line, run.place))]
+    found = [_pattern(path) for path in paths]
+    if outside := [path for path in found if path.startswith(("/", "~", "../"))]:
+        text = f"artifacts are files of the checkout, and {outside[0]} is outside of it; it is left out"
+        reading.texts.remarks.warning(run.place, text, "write them into a folder of the checkout")
+    return [path for path in found if path not in outside]
 
 
 def _pattern(path: str) -> Raw:

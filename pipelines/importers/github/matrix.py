@@ -119,7 +119,7 @@ def _axes(node: MapNode, remarks: Remarks) -> dict[str, list[Cell]]:
                 value.place, f"the axis '{key.text}' is made by an expression; it is left out", "write its values"
             )
             continue
-        axes[key.text] = [_flat(item, key.text) for item in items_of(value)]
+        axes[key.text.lower()] = [_flat(item, key.text.lower()) for item in items_of(value)]
     return axes
 
 
@@ -129,7 +129,11 @@ def _joined(cells: tuple[Cell, ...]) -> Cell:
 
 def _flat(node: Node, path: str) -> Cell:
     if isinstance(node, MapNode):
-        return {name: text for key, value in node.entries for name, text in _flat(value, f"{path}.{key.text}").items()}
+        return {
+            name: text
+            for key, value in node.entries
+            for name, text in _flat(value, f"{path}.{key.text.lower()}").items()
+        }
     if isinstance(node, ListNode):
         return {path: " ".join(text_of(item) for item in node.items)}
     return {path: text_of(node)}
@@ -140,7 +144,9 @@ def _listed(node: MapNode, key: str, remarks: Remarks) -> list[Cell]:
     if isinstance(value, ScalarNode) and "${{" in value.text:
         remarks.error(value.place, f"'{key}' of a matrix is made by an expression; it is left out", "write its values")
         return []
-    return [_joined(tuple(_flat(each, name.text) for name, each in entries_of(item))) for item in items_of(value)]
+    return [
+        _joined(tuple(_flat(each, name.text.lower()) for name, each in entries_of(item))) for item in items_of(value)
+    ]
 
 
 def _include(cells: list[Cell], included: Cell, axes: frozenset[str]) -> None:

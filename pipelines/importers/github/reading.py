@@ -4,10 +4,16 @@ import re
 from dataclasses import dataclass, field, replace
 
 from pipelines.importers.github import docker
+from pipelines.importers.github.expressions.parser import without_expressions
 from pipelines.importers.github.expressions.texts import Texts
 from pipelines.importers.github.scripts import Run, Script, holds_always, statuses_of
+from pipelines.importers.keys import entries_of
 from pipelines.importers.yaml_text import Value
 from pipelines.syntax.diagnostics import Place
+from pipelines.syntax.nodes import ListNode, Node, ScalarNode
+
+_OUTPUTS = re.compile(r"\bsteps\.([\w-]+)\.outputs\b", re.IGNORECASE)
+_SECRETS = re.compile(r"\bsecrets\s*[.\[]", re.IGNORECASE)
 
 
 @dataclass
@@ -55,14 +61,14 @@ class Reading:
 
         One with secrets that not all runs have is in a container of its own, which only starts where they are there.
         """
-        statuses = statuses_of(run.condition)
+        statuses = statuses_of(run.condition, self.texts)
         last = self.parts[-1] if self.parts else None
-        has_secrets = any("secrets." in text for text in (run.text, *(text for _, text, _ in run.env)))
-        alone = has_secrets and not holds_always(run.condition, self.events, self.texts)
-        if isinstance(last, Script) and last.statuses == statuses and not alone:
+        has_secrets = any(_SECRETS.search(text) for text in (run.text, *(text for _, text, _ in run.env)))
+        alone = not statuses or (has_secrets and not holds_always(run.condition, self.events, self.texts))
+        if isinstance(last, Script) and last.statuses == statuses and not (alone or last.alone):
             last.runs.append(run)
         else:
-            self.parts.append(Script([run], statuses))
+            self.parts.append(Script([run], statuses, alone=alone))
 
 
 def with_text(run: Run, text: str, values: dict[str, str]) -> Run:
@@ -71,7 +77,17 @@ def with_text(run: Run, text: str, values: dict[str, str]) -> Run:
     return replace(run, text=text, shell="", directory=directory)
 
 
+def steps_read_in(node: Node | None) -> frozenset[str]:
+    """The ids of steps whose outputs are read anywhere in a job, in lower case."""
+    match node:
+        case ScalarNode(text=text):
+            return frozenset(name.lower() for name in _OUTPUTS.findall(text))
+        case ListNode(items=items):
+            return frozenset[str]().union(*map(steps_read_in, items))
+        case _:
+            return frozenset[str]().union(*(steps_read_in(value) for _, value in entries_of(node)))
+
+
 def slug(text: str) -> str:
     """A name for a step."""
-    found = re.sub(r"\$\{\{[^}]*\}\}", "", text)
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", found).strip("-.").lower()[:60]
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", without_expressions(text)).strip("-.").lower()[:60]

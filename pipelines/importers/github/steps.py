@@ -50,7 +50,7 @@ def read_step(reading: Reading, node: Node) -> None:
         text=keys.text("run"),
         place=keys.place("run") if keys.has("run") else keys.place("uses"),
         name=name,
-        step_id=keys.text("id"),
+        step_id=keys.text("id").lower(),
         shell=keys.text("shell") or reading.shell,
         directory=_directory(keys.text("working-directory") or reading.directory),
         env=tuple((key.text, text_of(value), value.place) for key, value in entries_of(keys.take("env"))),

@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipelines.importers.github.expressions.folding import fold, without_status
+from pipelines.importers.github.expressions.folding import fold
 from pipelines.importers.github.expressions.names import input_name
 from pipelines.importers.github.expressions.parser import Call, Lit, Op, Ref, Tree, UnreadableError
+from pipelines.importers.github.expressions.statuses import ResultsError, Statuses, by_status
 from pipelines.importers.github.expressions.texts import Texts, condition_of, evaluate
 from pipelines.importers.keys import Keys, entries_of, items_of, text_of, texts_of
 from pipelines.importers.remarks import Remarks
@@ -26,6 +27,7 @@ _NOTED = {
 }
 _CLOSED = {"closed"}
 _METADATA = {"labeled", "unlabeled", "edited", "assigned", "ready_for_review", "converted_to_draft", "unassigned"}
+_NO_DEFAULTS: tuple[Value, ...] = ("", "false", False, 0)
 _NOT_GLOB = re.compile(r"[+?]")
 
 
@@ -47,7 +49,7 @@ def triggers_of(node: Node | None, remarks: Remarks) -> Triggers:
         keys = Keys(None if name == "schedule" else value, remarks, f"'{name}'")
         if name in {"workflow_dispatch", "workflow_call"}:
             declared = keys.take("inputs")
-            names += [key.text for key, _ in entries_of(declared)]
+            names += [key.text.lower() for key, _ in entries_of(declared)]
             inputs |= _inputs(declared, remarks)
         if name == "push":
             conditions += _push(keys)
@@ -70,6 +72,7 @@ def triggers_of(node: Node | None, remarks: Remarks) -> Triggers:
             remarks.error(place, f"the event '{name}' starts no run here; it is left out")
             continue
         keys.remark_rest()
+    _remark_defaults(inputs, conditions, node, remarks)
     return Triggers(
         [each for number, each in enumerate(conditions) if each not in conditions[:number]], inputs, frozenset(names)
     )
@@ -153,6 +156,19 @@ def _regex(pattern: str) -> str:
     return f"^{''.join(texts)}$"
 
 
+def _remark_defaults(
+    inputs: dict[str, Value], conditions: list[Condition], node: Node | None, remarks: Remarks
+) -> None:
+    """A remark where a run of another event has a default, which is empty at GitHub."""
+    others = [str(each["event"]) for each in conditions if each["event"] != "manual"]
+    names = [
+        name for name, each in inputs.items() if isinstance(each, dict) and each.get("default", "") not in _NO_DEFAULTS
+    ]
+    if others and names and node is not None:
+        text = f"the input {names[0]} has its default in runs for '{others[0]}' too, where it is empty at GitHub"
+        remarks.warning(node.place, text)
+
+
 def _inputs(node: Node | None, remarks: Remarks) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for key, value in entries_of(node):
@@ -181,14 +197,22 @@ def with_if(
 ) -> list[Condition] | None:
     """The conditions, each with what ``if`` adds to it; None if it holds for none of them."""
     try:
-        tree, statuses = without_status(condition_of(text))
-        found = [each for condition in conditions for each in _with_tree(condition, tree, texts)]
+        groups = by_status(condition_of(text), texts.names)
+        found = [each for group in groups for condition in conditions for each in _with_group(condition, group, texts)]
+    except ResultsError as error:
+        texts.remarks.error(place, f"the condition of {where} asks for {error}, which no condition can here")
+        return None
     except UnreadableError as error:
         texts.remarks.error(place, f"the condition of {where} cannot be taken over, for '{error}'; it is left out")
         return list(conditions)
-    if statuses != ("success",):
-        found = [{**each, "status": list[Value](statuses)} for each in found]
     return found or None
+
+
+def _with_group(condition: Condition, group: Statuses, texts: Texts) -> list[Condition]:
+    found = _with_tree(condition, group.tree, texts)
+    if group.statuses == ("success",) and not (group.named and texts.names.after_failure):
+        return found
+    return [{**each, "status": list[Value](group.statuses)} for each in found]
 
 
 def _with_tree(condition: Condition, tree: Tree, texts: Texts) -> list[Condition]:

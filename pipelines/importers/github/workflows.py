@@ -90,16 +90,16 @@ def _file(
 def _files(path: str, jobs: list[Job], count: int, comments: list[str]) -> list[PipelineFile]:
     stem = basename(path).rpartition(".")[0] or "workflow"
     names = FileNames()
-    named = {job.name: names.of(stem if count == 1 else f"{stem}-{job.name}") for job in jobs}
+    named = {job.name.lower(): names.of(stem if count == 1 else f"{stem}-{job.name}") for job in jobs}
     files: list[PipelineFile] = []
     for number, job in enumerate(jobs):
         needs: list[Value] = [
             {"name": named[each], "optional": True} if "status" in str(job.workflow["when"]) else named[each]
-            for each in job.needs
+            for each in (need.lower() for need in job.needs)
             if each in named
         ]
         if needs:
             job.workflow["depends_on"] = needs
         own = [*comments, *job.comments] if number == 0 else list(job.comments)
-        files.append(workflow_file(named[job.name], path, job.workflow, own))
+        files.append(workflow_file(named[job.name.lower()], path, job.workflow, own))
     return files

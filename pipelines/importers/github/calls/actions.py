@@ -3,7 +3,7 @@
 import re
 from posixpath import dirname
 
-from pipelines.importers.github.calls.conditions import both
+from pipelines.importers.github.calls.conditions import both, runs_after_failure
 from pipelines.importers.github.calls.files import Called, CalledFiles, arguments
 from pipelines.importers.github.calls.replacing import Budget, FreeNames, Replacer, Value, characters_of
 from pipelines.importers.github.expressions.names import CHECKOUT
@@ -21,7 +21,7 @@ def with_steps_of_actions(job: MapNode, files: CalledFiles, budget: Budget) -> M
     steps = items_of(job.by_key.get("steps"))
     if not any(_is_call(step) for step in steps):
         return job
-    calls = _Calls(files, budget, FreeNames(_text(step, "id") for step in steps))
+    calls = _Calls(files, budget, FreeNames(_text(step, "id").lower() for step in steps))
     made = ListNode(job.key_place("steps"), tuple(calls.steps(steps, ())))
     entries = [(key, made if key.text == "steps" else value) for key, value in job.entries]
     found = calls.outputs.job(job.with_entries(entries))
@@ -75,13 +75,13 @@ class _Calls:
             caller.take(name)
         caller.remark_rest()
         inner = items_of(runs.by_key.get("steps")) if isinstance(runs, MapNode) else ()
-        names = {name: self._ids.of(name) for each in inner if (name := _text(each, "id"))}
+        names = {name.lower(): self._ids.of(name.lower()) for each in inner if (name := _text(each, "id"))}
         inside = self._inside(step, called, names)
         made = self._with_caller(step, [self._plain(inside.step(each), called, names) for each in inner])
         found = self.steps(tuple(made), called.stack)
         for key, value in entries_of(called.root.by_key.get("outputs")):
             text = self.outputs.text(inside.text(_text(value, "value")))
-            self._values[_text(step, "id"), key.text.lower()] = Value(text)
+            self._values[_text(step, "id").lower(), key.text.lower()] = Value(text)
         return found
 
     def _inside(self, step: MapNode, called: Called, names: dict[str, str]) -> Replacer:
@@ -95,6 +95,10 @@ class _Calls:
                     return inputs.get(name.lower(), Value(""))
                 case ("steps", name, *rest):
                     return Value(expression(Ref(("steps", names[name], *rest)))) if name in names else Value("")
+                case ("secrets", name):
+                    text = f"{what} reads the secret '{name}', which GitHub refuses in an action; it is empty"
+                    self._files.remarks.error(step.key_place("uses"), text, "give it as an input")
+                    return Value("")
                 case ("github", "action_path"):
                     return Value(_folder_of(called))
                 case _:
@@ -109,12 +113,13 @@ class _Calls:
         entries = {key.text: (key, value) for key, value in step.entries}
         if "id" in entries:
             key, value = entries["id"]
-            entries["id"] = (key, ScalarNode(value.place, names.get(text_of(value), "")))
+            entries["id"] = (key, ScalarNode(value.place, names.get(text_of(value).lower(), "")))
         if "run" in entries:
             key, value = entries["run"]
             text = _FOLDER.sub(lambda _: _folder_of(called), text_of(value))
             entries["run"] = (key, ScalarNode(value.place, text))
-            entries.setdefault("working-directory", (_scalar(step, "working-directory"), _scalar(step, ".")))
+            if not _text(step, "working-directory").strip():
+                entries["working-directory"] = (_scalar(step, "working-directory"), _scalar(step, "."))
         return step.with_entries(list(entries.values()))
 
     def _with_caller(self, caller: MapNode, steps: list[Node]) -> list[Node]:
@@ -127,6 +132,10 @@ class _Calls:
         if "timeout-minutes" in caller.by_key:
             text = "'timeout-minutes' of a step that uses an action is left out: write 'timeout' of the whole"
             remarks.warning(caller.key_place("timeout-minutes"), text)
+        for each in steps[1:]:
+            if runs_after_failure(_text(each, "if")) and not runs_after_failure(_text(caller, "if")):
+                text = "a step of an action that runs after a failure of the action runs only after success here"
+                remarks.warning(each.key_place("if") if isinstance(each, MapNode) else each.place, text)
         return [self._joined(caller, each) if isinstance(each, MapNode) else each for each in steps]
 
     def _joined(self, caller: MapNode, step: MapNode) -> MapNode:
@@ -142,8 +151,8 @@ class _Calls:
             merged = {**{key.text: (key, value) for key, value in env.entries}, **own}
             entries["env"] = (_scalar(step, "env"), env.with_entries(list(merged.values())))
         ignored = caller.by_key.get("continue-on-error")
-        if ignored is not None:
-            entries.setdefault("continue-on-error", (_scalar(step, "continue-on-error"), ignored))
+        if ignored is not None and _text(step, "continue-on-error") in {"", "false"}:
+            entries["continue-on-error"] = (_scalar(step, "continue-on-error"), ignored)
         return step.with_entries(list(entries.values()))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipelines.importers.github.calls.conditions import asks_for_status, both, stripped
+from pipelines.importers.github.calls.conditions import asks_for_status, both, joined, runs_after_failure, stripped
 from pipelines.importers.github.calls.files import Called, CalledFiles, arguments
 from pipelines.importers.github.calls.replacing import (
     NODE_CHARACTERS,
@@ -57,15 +57,15 @@ class WorkflowCalls:
         """The jobs of a file, with those of the workflows that they call. Raises TooLargeError."""
         if not any(_calls(node) for _, node in entries):
             return [CalledJob(key.text, node) for key, node in entries]
-        own = {key.text: key.text for key, _ in entries}
-        self._names = FreeNames(own)
+        own = {key.text.lower(): key.text for key, _ in entries}
+        self._names = FreeNames(own.values())
         found = self._of_level(entries, _Level(own))
         return [self._finished(job) for job in found]
 
     def _of_level(self, entries: Sequence[Entry], level: _Level) -> list[CalledJob]:
         found: list[CalledJob] = []
         for key, raw in entries:
-            name, node = level.names[key.text], level.inside.job(raw) if level.inside else raw
+            name, node = level.names[key.text.lower()], level.inside.job(raw) if level.inside else raw
             if isinstance(node, MapNode):
                 node = self._under_caller(node, level)
             if isinstance(node, MapNode) and _calls(node):
@@ -91,14 +91,14 @@ class WorkflowCalls:
             keys.take(name_of_key)
         keys.remark_rest()
         inner = entries_of(called.root.by_key.get("jobs"))
-        names = {key.text: self._names.of(f"{name}-{key.text}") for key, _ in inner}
+        names = {key.text.lower(): self._names.of(f"{name}-{key.text}") for key, _ in inner}
         inside, secrets = self._inside(called, node, names, level)
         top = called.root.with_entries([each for each in called.root.entries if each[0].text not in {"jobs", "on"}])
         jobs = self._of_level(inner, _Level(names, inside, secrets, called.stack, inside.node(top), node))
         self._members[name] = [job.name for job in jobs]
         for key, value in entries_of(_declared(called, "outputs")):
             shown = text_of(value.by_key.get("value")) if isinstance(value, MapNode) else ""
-            self._values[name, key.text.lower()] = Value(self._outputs.text(inside.text(shown)))
+            self._values[name.lower(), key.text.lower()] = Value(self._outputs.text(inside.text(shown)))
         return jobs
 
     def _inside(
@@ -133,17 +133,24 @@ class WorkflowCalls:
     def _under_caller(self, node: MapNode, level: _Level) -> MapNode:
         """A job with what the job that calls it says: ``if`` after which status counts for the first jobs alone."""
         entries = {key.text: (key, value) for key, value in node.entries}
-        needs = [level.names.get(name, name) for name in texts_of(node.by_key.get("needs"))]
+        needs = [level.names.get(name.lower(), name) for name in texts_of(node.by_key.get("needs"))]
         if level.caller is not None:
             caller, first = level.caller, not needs
             condition, own = text_of(caller.by_key.get("if")), text_of(node.by_key.get("if"))
-            if first or not asks_for_status(condition):
-                needs += [each for each in texts_of(caller.by_key.get("needs")) if each not in needs]
-            joined = both(condition, stripped(own)) if first else both(stripped(condition), own)
-            self.budget.spend(len(joined))
-            if joined:
-                place = node.key_place("if") if own else caller.key_place("if")
-                entries["if"] = (ScalarNode(place, "if"), ScalarNode(place, joined))
+            of_caller, is_for_all = texts_of(caller.by_key.get("needs")), not asks_for_status(condition)
+            if first or is_for_all:
+                needs += [each for each in of_caller if each not in needs]
+            place = node.key_place("if") if own else caller.key_place("if")
+            text = both(condition, own) if first else joined(stripped(condition, map(str.lower, of_caller)), own)
+            if not first and is_for_all and of_caller and runs_after_failure(own):
+                text = both(condition, own)
+                why = (
+                    "this job of a call does not run after a failure here, because what the call needs may have failed"
+                )
+                self.files.remarks.warning(place, why)
+            self.budget.spend(len(text))
+            if text:
+                entries["if"] = (ScalarNode(place, "if"), ScalarNode(place, text))
             self._add_options(entries, node, caller)
         if needs:
             place = node.key_place("needs")
@@ -163,13 +170,17 @@ class WorkflowCalls:
     def _both_strategies(self, given: Node, own: Node) -> Node:
         """The matrix of the caller times the job's own."""
         one, other = (each.by_key.get("matrix") if isinstance(each, MapNode) else None for each in (given, own))
-        if one is None or other is None:
-            return own if one is None else given
+        if one is None or not isinstance(given, MapNode):
+            return own
+        if other is None:
+            rest = [(key, value) for key, value in entries_of(own) if key.text not in given.by_key]
+            return given.with_entries([*given.entries, *rest])
         if isinstance(one, MapNode) and isinstance(other, MapNode):
             names = [key.text for key, _ in (*one.entries, *other.entries)]
             if len(set(names)) == len(names) and not {"include", "exclude"} & set(names):
                 matrix = one.with_entries([*one.entries, *other.entries])
-                return MapNode(own.place, ((ScalarNode(own.place, "matrix"), matrix),))
+                rest = [(key, value) for key, value in entries_of(own) if key.text != "matrix"]
+                return MapNode(own.place, ((ScalarNode(own.place, "matrix"), matrix), *rest))
         text = "this matrix and that of a job in the called workflow cannot be one; this one is left out"
         self.files.remarks.error(given.place, text, "write the combinations into one matrix")
         return own

@@ -1,7 +1,6 @@
 """Conditions of GitHub Actions for one event: what the event decides is decided, the rest is left."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from pipelines.importers.github.expressions.names import Names
 from pipelines.importers.github.expressions.parser import FALSE, TRUE, Call, Lit, Not, Op, Ref, Tree
@@ -21,44 +20,6 @@ EVENT_NAMES: Mapping[str, str] = {
 
 _REFS = {"push": "refs/heads/", "cron": "refs/heads/", "tag": "refs/tags/", "release": "refs/tags/"}
 _REF_TYPES = {"refs/tags/": "tag"}
-_STATUSES = {
-    "always": ("success", "failure"),
-    "failure": ("failure",),
-    "cancelled": ("canceled",),
-    "success": ("success",),
-}
-
-
-class Statuses(NamedTuple):
-    """A condition without the functions that ask for the status, and the statuses for which it holds."""
-
-    tree: Tree
-    statuses: tuple[str, ...]
-
-
-def without_status(tree: Tree) -> Statuses:
-    """Takes ``always()``, ``failure()`` and the like out of a condition. Without any of them it is for success."""
-    found: dict[str, None] = {}
-    rest = _taken(tree, found)
-    return Statuses(rest, tuple(each for each in ("success", "failure", "canceled") if each in found) or ("success",))
-
-
-def _taken(tree: Tree, found: dict[str, None]) -> Tree:
-    match tree:
-        case Not(Call("cancelled" | "failure" | "success" as name)):
-            found.update(
-                dict.fromkeys(("failure",) if name == "success" else ("success", "failure")[: 1 + (name != "failure")])
-            )
-            return TRUE
-        case Call(name, ()) if name in _STATUSES:
-            found.update(dict.fromkeys(_STATUSES[name]))
-            return TRUE
-        case Not(operand):
-            return Not(_taken(operand, found))
-        case Op(sign, left, right):
-            return Op(sign, _taken(left, found), _taken(right, found))
-        case _:
-            return tree
 
 
 def fold(tree: Tree, event: str, names: Names) -> Tree:
@@ -67,10 +28,9 @@ def fold(tree: Tree, event: str, names: Names) -> Tree:
         case Ref():
             return _reference(tree, event, names)
         case Not(operand):
-            inner = fold(operand, event, names)
-            return (FALSE if inner.holds else TRUE) if isinstance(inner, Lit) else Not(inner)
+            return negated(fold(operand, event, names))
         case Op("&&" | "||" as sign, left, right):
-            return _both_or_either(sign, fold(left, event, names), fold(right, event, names))
+            return both_or_either(sign, fold(left, event, names), fold(right, event, names))
         case Op(sign, left, right):
             return _comparison(sign, fold(left, event, names), fold(right, event, names), event)
         case Call(name, arguments):
@@ -83,13 +43,21 @@ def _reference(ref: Ref, event: str, names: Names) -> Tree:
     path = ".".join(ref.path)
     if event and path == "github.event_name":
         return Lit(EVENT_NAMES[event], is_text=True)
+    if event not in {"", "manual"} and path.startswith(("inputs.", "github.event.inputs.")):
+        return Lit("")
     if event in _REFS and path == "github.ref_type":
         return Lit(_REF_TYPES.get(_REFS[event], "branch"), is_text=True)
     meaning = names.meaning(ref)
     return meaning if isinstance(meaning, Lit) else ref
 
 
-def _both_or_either(sign: str, left: Tree, right: Tree) -> Tree:
+def negated(tree: Tree) -> Tree:
+    """What holds where the condition does not."""
+    return (FALSE if tree.holds else TRUE) if isinstance(tree, Lit) else Not(tree)
+
+
+def both_or_either(sign: str, left: Tree, right: Tree) -> Tree:
+    """Two conditions with ``&&`` or ``||``; one that always or never holds is left out."""
     if isinstance(left, Lit):
         return right if left.holds == (sign == "&&") else left
     if isinstance(right, Lit) and right in {TRUE, FALSE}:

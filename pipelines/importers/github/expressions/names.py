@@ -12,10 +12,16 @@ CHECKOUT = "/headway/src"
 
 
 class Variable(NamedTuple):
-    """A variable of a run, of the matrix or an input: its name in texts of a file and in an ``evaluate``."""
+    """A variable of a run or of the matrix: its name in texts of a file and in an ``evaluate``."""
 
     template: str
     operand: str
+
+
+class Input(NamedTuple):
+    """An input: a variable of the step, which no text of a file can have, and a name in an ``evaluate``."""
+
+    name: str
 
 
 class Secret(NamedTuple):
@@ -37,7 +43,8 @@ class Output(NamedTuple):
     key: str
 
 
-Meaning = Lit | Variable | Secret | Environment | Output
+Reference = Variable | Input | Secret | Environment | Output
+Meaning = Lit | Reference
 
 
 def _variable(name: str) -> Variable:
@@ -109,11 +116,13 @@ def github_variable(name: str) -> str | None:
 
 @dataclass
 class Names:
-    """What the names of one job mean.
+    """What the names of one job mean. All are in lower case, but those of ``env``.
 
     ``env`` are the variables that the file sets, by name. ``matrix`` are the variables of its axes, by path,
     and ``constants`` those with one value; ``titles`` are the names of the workflow and the job;
     ``inputs`` the names of declared inputs. ``steps`` are the ids of steps with commands, ``needs`` the jobs before it.
+    ``after_failure`` says whether the job may run after one of them failed; None as long as that is not known.
+    ``read_steps`` are the ids of steps whose outputs others read.
     """
 
     env: dict[str, str] = field(default_factory=dict)
@@ -123,11 +132,13 @@ class Names:
     inputs: frozenset[str] = frozenset()
     steps: set[str] = field(default_factory=set)
     needs: frozenset[str] = frozenset()
+    after_failure: bool | None = None
+    read_steps: frozenset[str] = frozenset()
 
     def meaning(self, ref: Ref) -> Meaning | None:
         """What a reference means; None if it is not known here."""
         context, *rest = ref.path
-        context, path = context.lower(), ".".join(rest)
+        path = ".".join(rest)
         if context == "github":
             return self._github(path)
         if context == "matrix":
@@ -153,7 +164,7 @@ class Names:
         return _variable(found) if isinstance(found, str) else found
 
     def _input(self, name: str) -> Meaning:
-        return _variable(input_name(name)) if name in self.inputs else Lit("")
+        return Input(input_name(name)) if name in self.inputs else Lit("")
 
     def _output(self, context: str, rest: list[str]) -> Meaning | None:
         match context, rest:
@@ -161,7 +172,7 @@ class Names:
                 return Output(f"/headway/{step}.outputs", output_key(key)) if step in self.steps else Lit("")
             case "needs", [job, "outputs", key] if job in self.needs:
                 return Output(f"{CHECKOUT}/.outputs/{job}", output_key(key))
-            case "needs", [_, "result"]:
+            case "needs", [_, "result"] if self.after_failure is False:
                 return Lit("success", is_text=True)
             case "job", ["status"]:
                 return _variable("CI_PIPELINE_STATUS")

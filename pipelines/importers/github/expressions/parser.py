@@ -14,7 +14,7 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?[0-9][0-9A-Za-z.]*)|(?P<name>[A-Za-z_][A-Za-z0-9_-]*)"""
     r"""|(?P<sign>==|!=|<=|>=|&&|\|\||[!<>().,*\[\]]))"""
 )
-_PARTS = re.compile(r"\$\{\{((?:'(?:[^']|'')*'|(?!\}\})[^'])*)\}\}")
+_QUOTE_OR_END = re.compile(r"'|\}\}")
 _COMPARISONS = ("==", "!=", "<=", ">=", "<", ">")
 
 
@@ -80,18 +80,48 @@ def parse_condition(text: str) -> Tree:
 
 def split(text: str) -> list[str | Tree]:
     """Texts and the expressions between them. Raises UnreadableError."""
-    parts = (parse(part) if is_expression else part for part, is_expression in parts_of(text))
-    return [part for part in parts if part != ""]
+    found: list[str | Tree] = []
+    for part, is_expression in parts_of(text):
+        if not is_expression and "${{" in part:
+            raise UnreadableError("'${{' without '}}'")
+        found.append(parse(part) if is_expression else part)
+    return [part for part in found if part != ""]
 
 
 def parts_of(text: str) -> Iterator[tuple[str, bool]]:
-    """Texts, and what is in braces between them, of which the second value is True."""
+    """Texts, and what is in braces between them, of which the second value is True.
+
+    Each character is read once: what follows braces that have no end is text to the last character.
+    """
     end = 0
-    for match in _PARTS.finditer(text):
-        yield text[end : match.start()], False
-        yield match[1], True
-        end = match.end()
+    while (start := text.find("${{", end)) >= 0 and (closed := _closed(text, start + 3)) >= 0:
+        yield text[end:start], False
+        yield text[start + 3 : closed], True
+        end = closed + 2
     yield text[end:], False
+
+
+def without_expressions(text: str) -> str:
+    """The text without all that is in braces."""
+    return "".join(part for part, is_expression in parts_of(text) if not is_expression)
+
+
+def _closed(text: str, start: int) -> int:
+    """Where the braces end that are open at ``start``, outside of texts in quotes; -1 if they do not."""
+    while found := _QUOTE_OR_END.search(text, start):
+        if found[0] == "}}":
+            return found.start()
+        start = text.find("'", found.end()) + 1
+        if not start:
+            break
+    return -1
+
+
+def _path(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of a reference in lower case where GitHub takes both: not the name of a variable or of an output."""
+    context, *rest = names
+    as_written = {"env": 0, "secrets": 0, "vars": 0, "steps": 2, "needs": 2, "jobs": 2}.get(context.lower(), len(rest))
+    return (context.lower(), *(name.lower() for name in rest[:as_written]), *rest[as_written:])
 
 
 class _Parser:
@@ -170,7 +200,7 @@ class _Parser:
             return Lit(token)
         if token == "null":  # noqa: S105 - a word of the language
             return Lit("")
-        return Call(token.lower(), self._arguments()) if self._take("(") else Ref((token, *self._rest()))
+        return Call(token.lower(), self._arguments()) if self._take("(") else Ref(_path((token, *self._rest())))
 
     def _arguments(self) -> tuple[Tree, ...]:
         found: list[Tree] = []

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from pipelines.importers.github.expressions.folding import EVENT_NAMES, fold
-from pipelines.importers.github.expressions.names import Environment, Names, Output, Secret, Variable
+from pipelines.importers.github.expressions.names import Environment, Input, Names, Output, Reference, Secret, Variable
 from pipelines.importers.github.expressions.parser import (
     FALSE,
     TRUE,
@@ -47,19 +47,21 @@ class Texts:
 
     def quoted(self, text: str, place: Place) -> Raw:
         """The text as a word of the shell in double quotes."""
-        escaped = _IN_SHELL_QUOTES.sub(r"\\\1", text) if "${{" not in text else text
-        return Raw(f'"{self.script(escaped, place)}"')
+        made = self._joined(text, place, lambda tree: self._of_script(_in_quotes(tree), place), _escaped)
+        return Raw(f'"{made}"')
 
-    def _joined(self, text: str, place: Place, convert: Callable[[Tree], str]) -> Raw:
+    def _joined(
+        self, text: str, place: Place, convert: Callable[[Tree], str], plain: Callable[[str], str] = str
+    ) -> Raw:
         try:
             parts = split(text)
         except UnreadableError as error:
             self.remarks.error(place, f"an expression has {error}, which is not known here; it stays as it is")
-            return literal(text)
+            return literal(plain(text))
         found: list[str] = []
         for part in parts:
             try:
-                found.append(literal(part) if isinstance(part, str) else convert(fold(part, "", self.names)))
+                found.append(literal(plain(part)) if isinstance(part, str) else convert(fold(part, "", self.names)))
             except UnreadableError as error:
                 self.remarks.error(place, f"an expression has {error}, which has no counterpart; it is left out")
         return Raw("".join(found))
@@ -89,7 +91,7 @@ class Texts:
             self.remarks.warning(place, text, "store a token of your own, or leave out what needs it")
         return name
 
-    def _meaning(self, ref: Ref) -> Variable | Secret | Environment | Output:
+    def _meaning(self, ref: Ref) -> Reference:
         found = self.names.meaning(ref)
         if found is None or isinstance(found, Lit):  # a constant is none in a tree that is folded
             raise UnreadableError(".".join(ref.path))
@@ -105,15 +107,14 @@ class Texts:
                 value, other = self._of_file(left, place, level), self._of_file(right, place, level)
                 return f"{value[:-1]}:-{other}}}" if re.fullmatch(r"\$\{\w+\}", value) else value or other
             case Call("format", (Lit(text), *arguments)):
-                values = [self._of_file(each, place, level) for each in arguments]
-                return re.sub(r"\{\{|\}\}|\{(\d{1,3})\}", lambda found: _of_format(found, values), literal(text))
+                return _formatted(text, [self._of_file(each, place, level) for each in arguments])
             case Call("hashfiles", arguments):
                 files = [self._of_file(each, place, level).removeprefix("./") for each in arguments]
                 return f"checksum({', '.join(files)})"
             case _:
                 raise UnreadableError(_shown(tree))
 
-    def _reference_of_file(self, meaning: Variable | Secret | Environment | Output, place: Place, level: int) -> str:
+    def _reference_of_file(self, meaning: Reference, place: Place, level: int) -> str:
         match meaning:
             case Variable(template):
                 return template
@@ -131,6 +132,8 @@ class Texts:
                 )
             case Environment(name):
                 raise UnreadableError(f"env.{name}")
+            case Input(name):
+                raise UnreadableError(f"the input {name}")
             case _:
                 raise UnreadableError(f"the output {meaning.key}")
 
@@ -140,18 +143,20 @@ class Texts:
                 return literal(text)
             case Ref():
                 return self._reference_of_script(self._meaning(tree), place)
-            case Call("format"):
-                return self._of_file(tree, place, 0)
+            case Call("format", (Lit(text), *arguments)):
+                return _formatted(text, [self._of_script(each, place) for each in arguments])
             case Call():
                 raise UnreadableError(_shown(tree))
             case _:
                 return self._either(*_choice(tree), place)
 
-    def _reference_of_script(self, meaning: Variable | Secret | Environment | Output, place: Place) -> str:
+    def _reference_of_script(self, meaning: Reference, place: Place) -> str:
         match meaning:
             case Variable(template):
                 return template
-            case Environment(name):
+            case Input(name) if "inputs." not in self.names.env.get(name, "inputs."):
+                raise UnreadableError(f"the input {name}, whose name is in 'env' too")
+            case Environment(name) | Input(name):
                 return f"$${{{name}}}"
             case Output(file, key):
                 return f"$(sed -n 's/^{key}=//p' {file} | tail -n 1)"
@@ -166,10 +171,7 @@ class Texts:
 
     def _word(self, tree: Tree, place: Place) -> str:
         """A value in double quotes."""
-        text = (
-            literal(_IN_SHELL_QUOTES.sub(r"\\\1", tree.text)) if isinstance(tree, Lit) else self._of_script(tree, place)
-        )
-        return f'"{text}"'
+        return f'"{self._of_script(_in_quotes(tree), place)}"'
 
     def shell_test(self, tree: Tree, place: Place) -> str:
         """A condition as a command of the shell. Raises UnreadableError."""
@@ -195,6 +197,26 @@ class Texts:
             case _:
                 word = self._word(tree, place)
                 return f"[ -n {word} ] && [ {word} != false ]"
+
+
+def _escaped(text: str) -> str:
+    """A text that means itself in double quotes of a shell."""
+    return _IN_SHELL_QUOTES.sub(r"\\\1", text)
+
+
+def _in_quotes(tree: Tree) -> Tree:
+    """An expression for double quotes of a shell: its constants are escaped. Those of a choice have quotes already."""
+    match tree:
+        case Lit(text):
+            return Lit(_escaped(text), is_text=True)
+        case Call("format" as name, arguments):
+            return Call(name, tuple(_in_quotes(each) for each in arguments))
+        case _:
+            return tree
+
+
+def _formatted(text: str, values: list[str]) -> str:
+    return re.sub(r"\{\{|\}\}|\{(\d{1,3})\}", lambda found: _of_format(found, values), literal(text))
 
 
 def _of_format(found: re.Match[str], values: list[str]) -> str:
@@ -244,6 +266,8 @@ def _operand(tree: Tree, texts: Texts) -> str:
         meaning = texts.names.meaning(tree)
         if isinstance(meaning, Variable):
             return meaning.operand
+        if isinstance(meaning, Input):
+            return meaning.name
         if isinstance(meaning, Environment) and "${{" not in texts.names.env.get(meaning.name, "${{"):
             tree = Lit(texts.names.env[meaning.name])
     if not isinstance(tree, Lit):

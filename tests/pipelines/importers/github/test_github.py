@@ -212,7 +212,7 @@ on:
         "TEXT": {"type": "string"},
         "INPUT_PATH": {"type": "string"},
     }
-    assert found.step["commands"] == ["./t ${LEVEL} ${DRY_RUN} "]
+    assert found.step["commands"] == ["./t $${LEVEL} $${DRY_RUN} "]
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_needs_outputs_and_results_of_other_jobs() -> None:
           b:
             needs: [a, gone]
             runs-on: ubuntu-latest
-            if: always() && needs.a.result == 'success'
+            if: always()
             steps:
             - run: echo ${{ needs.a.outputs.tag }} ${{ needs.c.outputs.x }} ${{ job.status }}
         """

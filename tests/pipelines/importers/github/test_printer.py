@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.importers.github.calls.conditions import asks_for_status, both, stripped
+from pipelines.importers.github.calls.conditions import asks_for_status, both, runs_after_failure, stripped
 from pipelines.importers.github.expressions.parser import parse
 from pipelines.importers.github.expressions.printer import expression, tokens
 
@@ -51,9 +51,41 @@ def test_both_conditions_as_one(caller: str, own: str, joined: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "rest"),
-    [("", ""), ("a", "a"), ("always()", ""), ("!cancelled() && a", "true && a"), ("a &", "a &"), ("success()", "")],
+    ("caller", "own", "joined"),
+    [
+        ("failure()", "always()", "failure() && always()"),
+        ("", "always()", "success() && always()"),
+        ("a", "failure() && b", "success() && a && (failure() && b)"),
+        ("failure()", "b", "failure() && b"),
+        ("always()", "", "always()"),
+    ],
 )
-def test_a_condition_without_the_functions_of_statuses(text: str, rest: str) -> None:
-    assert stripped(text) == rest
-    assert asks_for_status(text) == (rest != text)
+def test_what_asks_for_a_status_has_only_those_of_its_caller(caller: str, own: str, joined: str) -> None:
+    assert both(caller, own) == joined
+
+
+@pytest.mark.parametrize(
+    ("text", "rest", "asks"),
+    [
+        ("", "", False),
+        ("a", "a", False),
+        ("always()", "", True),
+        ("!cancelled() && a", "a", True),
+        ("a &", "a &", False),
+        ("success()", "", True),
+        ("failure() || a", "", True),
+        ("always() && needs.t.result == 'success'", "", True),
+        ("always() && needs.no.result == 'success'", "always() && needs.no.result == 'success'", True),
+        ("contains(a, b)", "contains(a, b)", False),
+    ],
+)
+def test_a_condition_without_what_asks_for_a_status(text: str, rest: str, *, asks: bool) -> None:
+    assert stripped(text, ["t"]) == rest
+    assert asks_for_status(text) == asks
+
+
+@pytest.mark.parametrize(
+    ("text", "may"), [("", False), ("always()", True), ("a &", False), ("success()", False), ("!success()", True)]
+)
+def test_whether_a_condition_may_hold_after_a_failure(text: str, *, may: bool) -> None:
+    assert runs_after_failure(text) == may
