@@ -90,9 +90,11 @@ const fit = new FitAddon();
 terminal.loadAddon(fit);
 terminal.open(place);
 terminal.textarea.setAttribute("aria-label", "Terminal");
-// Tab is the shell's: another key leads out of the terminal.
+// Tab is the shell's: another key leads out of the terminal, one that neither systems nor browsers keep for themselves
+// (Ctrl+Shift+Escape never reaches a page on Windows).
 terminal.attachCustomKeyEventHandler((event) => {
-  if (!(event.key === "Escape" && event.ctrlKey && event.shiftKey)) return true;
+  if (!(event.code === "KeyL" && event.ctrlKey && event.shiftKey)) return true;
+  event.preventDefault();
   document.querySelector(".shell-actions a").focus();
   return false;
 });

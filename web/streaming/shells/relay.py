@@ -110,7 +110,7 @@ class ShellRelay:
         return True
 
     async def _to_browser(self, size: Size) -> str:
-        began_s = heard_s = time.monotonic()
+        began_s = received_s = time.monotonic()
         request = sealed_request(
             self._services.vault,
             self._place.job_id,
@@ -124,12 +124,12 @@ class ShellRelay:
             taken = await self._redis.blpop([key], timeout=_BLOCK_S if self._opened else _ASK_AGAIN_S)
             now_s = time.monotonic()
             if taken:
-                heard_s = now_s
+                received_s = now_s
                 if (why := await self._show(self._unsealer.unseal(cast("bytes", taken[1])))) is not None:
                     return why
             elif not self._opened and now_s - began_s >= limits.OPENING_S_MAX:
                 return NO_ANSWER
-            elif now_s - heard_s >= limits.SILENCE_S_MAX:
+            elif now_s - received_s >= limits.SILENCE_S_MAX:
                 return WORKER_LOST
 
     async def _show(self, message: Message) -> str | None:

@@ -78,7 +78,7 @@ class ShellSession:
         self._container, self._exec_id, self._pid = "", "", b""
         self._backlog = 0
         self._waiting = b""
-        self._began_s = self._typed_s = self._heard_s = self._said_s = time.monotonic()
+        self._began_s = self._typed_s = self._received_s = self._said_s = time.monotonic()
 
     def refuse(self, sentence: str) -> None:
         """Opens no shell, and says why. Raises RedisError."""
@@ -149,7 +149,7 @@ class ShellSession:
             return TOO_LONG
         if now - self._typed_s >= limits.SHELL_IDLE_S_MAX:
             return IDLE
-        if now - self._heard_s >= limits.SILENCE_S_MAX:
+        if now - self._received_s >= limits.SILENCE_S_MAX:
             return "The browser is away."
         if now - self._said_s >= limits.ALIVE_EVERY_S:
             self._send(Message(Kind.ALIVE))
@@ -163,10 +163,10 @@ class ShellSession:
         sealed = cast("list[bytes] | None", self._redis.lpop(key, _INPUTS_AT_ONCE))
         for each in sealed or ():
             message = self._received.unseal(each)
-            self._heard_s = time.monotonic()
+            self._received_s = time.monotonic()
             match message.kind:
                 case Kind.DATA:
-                    self._typed_s = self._heard_s
+                    self._typed_s = self._received_s
                     self._waiting += message.data
                 case Kind.SIZE:
                     self._resize(size_in(message))

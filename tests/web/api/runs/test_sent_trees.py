@@ -31,6 +31,13 @@ def blobs(site: Site) -> int:
         return session.query(ArtifactBlob).count()
 
 
+def reports_statuses(site: Site) -> None:
+    with transaction(site.engine) as session:
+        repo = store.repo_by_name(session, REPO)
+        assert repo is not None
+        repo.forge_token_sealed = "sealed"
+
+
 def test_a_tree_becomes_a_run_of_no_branch(site: Site, program: TestClient) -> None:
     answer = program.post(URL, params={"commit": SHA, "base": BASE, "branch": "topic"}, content=PACK)
     assert (answer.status_code, answer.json()["run"]) == (202, 1)
@@ -61,10 +68,7 @@ def test_with_inputs_its_event_is_manual(site: Site, program: TestClient) -> Non
 
 
 def test_no_status_of_it_is_reported(site: Site) -> None:
-    with transaction(site.engine) as session:
-        repo = store.repo_by_name(session, REPO)
-        assert repo is not None
-        repo.forge_token_sealed = "sealed"
+    reports_statuses(site)
     site.queue()
     site.queue(trigger_for_tree(SentTreeRun(SHA, BASE), "main", "ada"))
     with reading(site.engine) as session:
@@ -121,10 +125,7 @@ def test_too_many_unfinished_runs_are_refused_before_anything_is_stored(site: Si
 
 
 def test_it_does_not_count_as_a_run_of_a_commit_with_the_same_id(site: Site) -> None:
-    with transaction(site.engine) as session:
-        repo = store.repo_by_name(session, REPO)
-        assert repo is not None
-        repo.forge_token_sealed = "sealed"
+    reports_statuses(site)
     site.queue()
     run = site.run(1)
     site.queue(trigger_for_tree(SentTreeRun(run.sha), "main", "ada"))

@@ -51,7 +51,7 @@ def test_a_shell_in_the_browser_from_the_button_to_its_end(site: Site, worker: P
             expect(page.locator(".xterm-rows")).to_contain_text("green-42", timeout=PATIENCE_MS)
             colour = "[...document.querySelectorAll('.xterm-rows span')].find(e => e.textContent === 'green-42')"
             assert page.evaluate(f"getComputedStyle({colour}).color") == "rgb(1, 200, 3)"
-            page.keyboard.press("Control+Shift+Escape")
+            page.keyboard.press("Control+Shift+L")
             assert page.evaluate("document.activeElement.textContent") == "Back to the step"
             page.locator(".xterm-helper-textarea").focus()
             page.keyboard.type("touch ../end\n")
