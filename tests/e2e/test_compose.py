@@ -136,7 +136,8 @@ def test_three_workers_share_the_work(compose: Compose) -> None:
     push(compose, "composed", "make sure that it is there")
     numbers = [push(compose, "composed", f"number {n}") for n in range(6)]
     runs = [ended(compose, "composed", number) for number in numbers]
-    assert [run["state"] for run in runs] == ["passed"] * 6
+    others = [(run["sentence"], logs(compose, run)) for run in runs if run["state"] != "passed"]
+    assert others == []
     hosts = {job["host"] for run in runs for job in run["jobs"]}
     assert len(hosts) > 1, hosts
     assert [run["jobs"][0]["attempt"] for run in runs] == [1] * 6
