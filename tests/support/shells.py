@@ -33,6 +33,15 @@ class ShellClient:
         """Types it."""
         self._socket.send(text.encode())
 
+    def until_opened(self) -> None:
+        """Reads until the worker has opened it."""
+        while not self.opened:
+            self._take(20)
+
+    def type_in_frames(self, text: str, count: int) -> None:
+        """Types it in one message of so many frames; all but the first have no byte."""
+        self._socket.send([text.encode(), *[b""] * (count - 2)])  # the last one comes from the library
+
     def resize(self, rows: int, columns: int) -> None:
         """As a terminal that gets another size."""
         self._socket.send(json.dumps({"rows": rows, "columns": columns}))

@@ -3,20 +3,20 @@
 import asyncio
 import re
 import socket
-from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from web.security.client_address import client_group
 from web.server.connections import ConnectionLimits, ConnectionTable
+from web.server.web_sockets import BoundedSocket, end_without_handshake
 
 _PIECE_BYTES = 64 * 1024
 _RETRY_AFTER_S = 5
 _BUSY = 503
+_OF_BODIES = frozenset({b"content-length", b"transfer-encoding"})
 _SOCKETS = re.compile(rb"/api/steps/[0-9]+/shell(?:\?.*)?")
 
 HEAD_TOO_LARGE = "The request line and headers are larger than {limit:,} bytes."
@@ -86,16 +86,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _to_socket(self) -> None:
         """Hands the connection on. It still counts, and a client that takes nothing is still disconnected."""
-        if self._answering:
+        if self._answering or _OF_BODIES.intersection(name for name, _ in self.headers):
             self._refuse(400, NOT_HTTP)
             return
         self._is_socket = True
         self._receiving_head = self._receiving_body = False
         self._deadline_s = None
         self.table.works(self)
-        socket_class = cast("type[WebSocketsSansIOProtocol]", self.ws_protocol_class)
-        self.ws_protocol_class = partial(_counted, socket_class, partial(self.table.closed, self))  # type: ignore[assignment]
+        self.ws_protocol_class = partial(BoundedSocket, partial(self.table.closed, self))  # type: ignore[assignment]
         self.handle_websocket_upgrade()
+        end_without_handshake(self.transport)
 
     def _parse(self, piece: bytes) -> None:
         self._unfinished_bytes += len(piece)
@@ -247,19 +247,6 @@ class BoundedProtocol(HttpToolsProtocol):
                 + content
             )
         self.transport.close()
-
-
-def _counted(
-    kind: type[WebSocketsSansIOProtocol], ended: Callable[[], None], **arguments: Any  # noqa: ANN401 - Uvicorn's
-) -> WebSocketsSansIOProtocol:  # fmt: skip
-    """A connection that is a WebSocket from now on, and calls ``ended`` at its end."""
-
-    class Counted(kind):  # type: ignore[misc,valid-type]
-        def connection_lost(self, exc: Exception | None) -> None:
-            ended()
-            super().connection_lost(exc)
-
-    return cast("WebSocketsSansIOProtocol", Counted(**arguments))
 
 
 def bounded_protocol(limits: ConnectionLimits, table: ConnectionTable) -> type[BoundedProtocol]:

@@ -9,7 +9,7 @@ SHELL_IDLE_S_MAX = 15 * 60
 SHELL_S_MAX = 60 * 60
 MESSAGE_BYTES_MAX = 16 * 1024
 """Of what is typed or pasted at once, and of a piece of output."""
-WAITING_MESSAGES_MAX = 64
+WAITING_MESSAGES_MAX = 16
 """In Redis, of each direction, before their sender waits."""
 WAITING_LIFETIME_S = 120
 """For which Redis keeps messages that no process takes."""

@@ -14,6 +14,8 @@ from anyio import to_thread
 from fastapi import WebSocket
 from redis import RedisError
 from redis.asyncio import Redis
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import Message as ASGIMessage
 from starlette.websockets import WebSocketDisconnect
 
 from web.operations.runs.shells import ShellPlace
@@ -47,6 +49,7 @@ STOPPED = "The shell was closed: this server was stopped."
 MESSAGE_TOO_LARGE = f"The shell was closed: more than {limits.MESSAGE_BYTES_MAX:,} bytes came at once."
 NOT_READ = "The shell was closed: it does not read what is typed."
 NO_REDIS = "The shell was closed: Redis does not answer."
+NO_DATABASE = "The shell was closed: the database does not answer, and so not whether you may use it."
 
 
 class ShellRelay:
@@ -61,23 +64,44 @@ class ShellRelay:
         self._sealer = Sealer(services.vault, self._shell, Direction.IN)
         self._unsealer = Sealer(services.vault, self._shell, Direction.OUT)
         self._sending = asyncio.Lock()
-        self._opened = False
+        self._opened = self._worker_ended = False
 
     async def run(self, size: Size) -> str:
         """Opens the shell, and relays until it has ended. The sentence that says why."""
         ended: list[str] = []
+        try:
+            await self._relay(size, ended)
+        finally:
+            with suppress(RedisError):
+                if self._worker_ended:
+                    await self._redis.delete(list_key(self._shell, Direction.IN))
+                else:
+                    await self._send(Message(Kind.END))
+                await self._redis.delete(list_key(self._shell, Direction.OUT))
+        return ended[0]
+
+    async def _relay(self, size: Size, ended: list[str]) -> None:
         async with anyio.create_task_group() as group:
 
             async def until_end(part: Callable[[], Awaitable[str]]) -> None:
-                ended.append(await _sentence_of(part))
+                ended.append(await self._sentence_of(part))
                 # Repeated until each part has ended: after one Task.cancel() alone, a part went on now and then.
                 group.cancel_scope.cancel()
 
             for part in (self._from_browser, partial(self._to_browser, size.bounded()), self._watch):
                 group.start_soon(until_end, part)
-        with suppress(RedisError):
-            await self._send(Message(Kind.END))
-        return ended[0]
+
+    async def _sentence_of(self, part: Callable[[], Awaitable[str]]) -> str:
+        """Why a part of the relay ended."""
+        try:
+            why = await part()
+        except WebSocketDisconnect:
+            why = BROWSER_LEFT
+        except (RedisError, VaultError):
+            why = NO_REDIS
+        except SQLAlchemyError:
+            why = NO_DATABASE
+        return STOPPED if why == BROWSER_LEFT and self._services.stopping.is_set() else why
 
     async def say_end(self, sentence: str) -> None:
         """Tells the browser, if it is still there."""
@@ -137,14 +161,21 @@ class ShellRelay:
         self._opened = True
         match message.kind:
             case Kind.OPENED:
-                await self._websocket.send_text(json.dumps({"opened": True}))
+                await self._to_page({"type": "websocket.send", "text": json.dumps({"opened": True})})
             case Kind.DATA:
-                await self._websocket.send_bytes(message.data)
+                await self._to_page({"type": "websocket.send", "bytes": message.data})
             case Kind.END:
+                self._worker_ended = True
                 return message.data.decode(errors="replace")
             case _:
                 pass
         return None
+
+    async def _to_page(self, sent: ASGIMessage) -> None:
+        try:
+            await self._websocket.send(sent)
+        except RuntimeError as error:  # what Uvicorn raises where the connection was closed meanwhile
+            raise WebSocketDisconnect(reason=str(error)) from None
 
     async def _watch(self) -> str:
         """Says every few seconds that the browser is there, as long as it may be."""
@@ -161,20 +192,12 @@ class ShellRelay:
     async def _send(self, message: Message) -> int:
         """Returns how many messages wait for the worker then."""
         key = list_key(self._shell, Direction.IN)
-        async with self._sending, self._redis.pipeline(transaction=False) as pipe:
-            pipe.rpush(key, self._sealer.seal(message))
-            pipe.expire(key, limits.WAITING_LIFETIME_S)
-            return int((await pipe.execute())[0])
-
-
-async def _sentence_of(part: Callable[[], Awaitable[str]]) -> str:
-    """Why a part of the relay ended."""
-    try:
-        return await part()
-    except WebSocketDisconnect:
-        return BROWSER_LEFT
-    except (RedisError, VaultError):
-        return NO_REDIS
+        with anyio.CancelScope(shield=True):  # a number that is taken and not sent would be a gap for the worker
+            async with self._sending, self._redis.pipeline(transaction=False) as pipe:
+                pipe.rpush(key, self._sealer.seal(message))
+                pipe.expire(key, limits.WAITING_LIFETIME_S)
+                waiting = int((await pipe.execute())[0])
+        return waiting
 
 
 def size_of(text: str) -> Message | None:

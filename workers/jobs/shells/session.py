@@ -25,6 +25,7 @@ _CONTAINER_POLL_S = 0.25
 _PID_LINE_BYTES_MAX = 64
 _RESIZE_TRIES_MAX = 10
 _EXIT_CODE_S = 2.0
+_PID_S = 2.0
 _log = structlog.get_logger()
 
 NO_CONTAINER = (
@@ -34,6 +35,7 @@ NO_CONTAINER = (
 STEP_ENDED = "The step has ended, and the shell with it."
 IDLE = f"The shell was closed: no key came for {limits.SHELL_IDLE_S_MAX // 60} minutes."
 TOO_LONG = f"The shell was closed after {limits.SHELL_S_MAX // 60} minutes, the limit. Open another one."
+BROWSER_LEFT = "The browser has closed the shell."
 NO_SHELL = "The image of this step has no sh, so there is no shell to open."
 _KILLED = 137
 _NOT_FOUND = frozenset({126, 127})
@@ -94,7 +96,11 @@ class ShellSession:
         except (StepError, OSError) as error:
             sentence = STEP_ENDED if self._exec_id and not self._is_running() else f"The shell was closed: {error}"
         with suppress(RedisError):
-            self.refuse(sentence[: limits.SENTENCE_CHARACTERS_MAX])
+            self._redis.delete(list_key(self._request.shell, Direction.IN))
+            if sentence == BROWSER_LEFT:  # no process takes the end any more
+                self._redis.delete(list_key(self._request.shell, Direction.OUT))
+            else:
+                self.refuse(sentence[: limits.SENTENCE_CHARACTERS_MAX])
 
     def _run(self) -> str:
         self._container = self._started()
@@ -111,6 +117,8 @@ class ShellSession:
             sentence = self._relay(stream)
             ended = stream.ended
         finally:
+            if not ended:
+                self._await_pid(stream)
             stream.close()
             if not ended:
                 self._end_process()
@@ -171,7 +179,7 @@ class ShellSession:
                 case Kind.SIZE:
                     self._resize(size_in(message))
                 case Kind.END:
-                    return "The browser has closed the shell."
+                    return BROWSER_LEFT
                 case _:
                     pass
         return ""
@@ -196,6 +204,14 @@ class ShellSession:
             return b""
         self._pid = (line.strip() if line.strip().isdigit() else b"") + b"\n"
         return rest if self._pid != b"\n" else line + found + rest
+
+    def _await_pid(self, stream: Attached) -> None:
+        """A browser may leave before the process has said its number, without which it cannot be ended."""
+        deadline_s = time.monotonic() + _PID_S
+        while not self._pid.endswith(b"\n") and time.monotonic() < deadline_s and not stream.ended:
+            with suppress(ConnectionResetError):
+                if readable(stream, None, POLL_S):
+                    self._without_pid(b"".join(piece for _, piece in stream.read()))
 
     def _send(self, message: Message) -> None:
         key = list_key(self._request.shell, Direction.OUT)

@@ -19,6 +19,7 @@ from tests.support.shells import ShellClient, running_step, shell
 from tests.support.working import PushWorker
 from tests.web.conftest import Site, serving
 from web.server.app import create_app
+from web.server.web_sockets import FRAMES_OF_MESSAGE_COUNT_MAX
 from web.streaming.shells import relay
 from workers.db.models import AuditEntry
 from workers.db.roles import Role
@@ -181,6 +182,41 @@ def test_output_that_no_browser_takes_holds_neither_memory_nor_the_step(
         end(live_url, running.step.id, writer)
     assert running.finished().steps[0].state is State.PASSED
     redis.close()
+
+
+def test_a_message_may_have_so_many_frames_and_no_more(site: Site, live_url: str, worker: PushWorker) -> None:
+    writer = token_of(site, "wendy", Role.WRITE)
+    with running_step(worker) as running:
+        with shell(live_url, running.step.id, writer) as client:
+            client.type_in_frames("echo in-$((1 + 1))-frames\n", FRAMES_OF_MESSAGE_COUNT_MAX)
+            client.until(b"in-2-frames")
+            client.type_in_frames("", FRAMES_OF_MESSAGE_COUNT_MAX + 1)
+            assert client.until_end() == ""
+        end(live_url, running.step.id, writer)
+
+
+def test_a_browser_that_leaves_at_once_leaves_neither_messages_nor_a_process(
+    site: Site, live_url: str, worker: PushWorker, settings: Settings
+) -> None:
+    writer = token_of(site, "wendy", Role.WRITE)
+    redis = connect(settings.redis_url)
+    with running_step(worker) as running:
+        alone = processes(live_url, running.step.id, writer)
+        for _ in range(3):
+            with shell(live_url, running.step.id, writer) as client:
+                client.until_opened()
+        eventually(lambda: not redis.keys("headway:shell:*"), 20)
+        eventually(lambda: processes(live_url, running.step.id, writer) == alone, 10)
+        end(live_url, running.step.id, writer)
+    redis.close()
+
+
+def processes(url: str, step_id: int, headers: dict[str, str]) -> bytes:
+    """How many shells a shell sees in the step, itself among them."""
+    with shell(url, step_id, headers) as client:
+        client.type("echo shells=$(ps | grep -c '[/ ]sh$\\|{.*sh}')=; exit\n")
+        client.until_end()
+        return client.shown.partition(b"\r\nshells=")[2].partition(b"=")[0]
 
 
 def test_a_job_has_so_many_shells_and_no_more(site: Site, live_url: str, worker: PushWorker) -> None:
