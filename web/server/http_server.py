@@ -14,9 +14,10 @@ from web.server.connections import ConnectionLimits, ConnectionTable
 from web.server.http_protocol import bounded_protocol
 from web.services import Services
 from workers.settings import Settings
+from workers.shells.limits import MESSAGE_BYTES_MAX
 
 _GRACEFUL_S = 5
-_SOCKET_MESSAGE_BYTES_MAX = 32 * 1024
+_SOCKET_MESSAGE_BYTES_MAX = 2 * MESSAGE_BYTES_MAX  # what is a little too large is answered with a sentence
 _KEEP_ALIVE_S = 65
 _TICK_S = 1.0
 _OTHER_FILES = 512

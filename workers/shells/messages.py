@@ -13,6 +13,8 @@ from workers.secrets.vault import Vault, VaultError
 from workers.shells.limits import COLUMNS_MAX, ROWS_MAX
 
 REQUEST_BYTES_MAX = 4 * 1024
+BROWSER_LEFT = "The browser has closed the shell."
+"""The end of a shell that no process waits for."""
 
 
 class Direction(StrEnum):

@@ -23,6 +23,7 @@ from web.services import Services
 from workers.secrets.vault import VaultError
 from workers.shells import limits
 from workers.shells.messages import (
+    BROWSER_LEFT,
     Direction,
     Kind,
     Message,
@@ -38,7 +39,6 @@ _ASK_AGAIN_S = 0.5
 _BLOCK_S = 1.0
 _POLL_S = 0.05
 _STOPPING_POLL_S = 0.5
-BROWSER_LEFT = "The browser has closed the shell."
 NO_ANSWER = (
     "The worker of this step does not answer. It may be of a version without shells, have HEADWAY_STEP_SHELLS=false, "
     "or be lost."

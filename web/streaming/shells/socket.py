@@ -23,9 +23,9 @@ from web.security.access import Actor
 from web.security.auth import LoginNeededError, socket_user
 from web.security.long_requests import LongRequests, TooManyAtOnceError
 from web.services import Services
-from web.streaming.shells.relay import BROWSER_LEFT, ShellRelay
+from web.streaming.shells.relay import ShellRelay
 from workers.shells.limits import COLUMNS_MAX, ROWS_MAX
-from workers.shells.messages import Size
+from workers.shells.messages import BROWSER_LEFT, Size
 
 router = APIRouter(prefix="/api")
 LOGIN_NEEDED = "Log in, or send a token: Authorization: Bearer hw_... (headway token create makes one)."

@@ -17,7 +17,7 @@ from runner.docker.streams.attach import Attached, readable
 from runner.errors import MachineError, StepError
 from workers.secrets.vault import Vault, VaultError
 from workers.shells import limits
-from workers.shells.messages import Direction, Kind, Message, OpenRequest, Sealer, Size, list_key, size_in
+from workers.shells.messages import BROWSER_LEFT, Direction, Kind, Message, OpenRequest, Sealer, Size, list_key, size_in
 
 POLL_S = 0.02
 _INPUTS_AT_ONCE = 16
@@ -35,7 +35,6 @@ NO_CONTAINER = (
 STEP_ENDED = "The step has ended, and the shell with it."
 IDLE = f"The shell was closed: no key came for {limits.SHELL_IDLE_S_MAX // 60} minutes."
 TOO_LONG = f"The shell was closed after {limits.SHELL_S_MAX // 60} minutes, the limit. Open another one."
-BROWSER_LEFT = "The browser has closed the shell."
 NO_SHELL = "The image of this step has no sh, so there is no shell to open."
 _KILLED = 137
 _NOT_FOUND = frozenset({126, 127})
