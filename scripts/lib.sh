@@ -130,6 +130,19 @@ has_host_rules() {
   can_root && have iptables && as_root iptables -w 10 -t mangle -S 2>/dev/null | grep '^-N HEADWAY-' >/dev/null
 }
 
+# Removes the Compose projects whose names begin so. Tests that were killed leave some, with workers that set the firewall's rules.
+remove_stacks() { # remove_stacks START
+  local project of
+  docker ps --all --filter label=com.docker.compose.project --format '{{.Label "com.docker.compose.project"}}' | sort -u |
+    { grep "^$1" || true; } | while read -r project; do
+    say "removing what is left of $project ..."
+    of="label=com.docker.compose.project=$project"
+    docker ps --all --quiet --filter "$of" | xargs -r docker rm --force --volumes >/dev/null
+    docker network ls --quiet --filter "$of" | xargs -r docker network rm >/dev/null
+    docker volume ls --quiet --filter "$of" | xargs -r docker volume rm >/dev/null
+  done
+}
+
 # Removes these chains and the jumps to them, and nothing else.
 remove_host_rules() {
   local program chain rule

@@ -34,7 +34,10 @@ leave() {
   [ -n "$had_engine" ] || "$HEADWAY_ROOT/scripts/engine.sh" stop
 }
 trap leave EXIT
-[ -n "$had_engine" ] || "$HEADWAY_ROOT/scripts/engine.sh" start
+if [ -z "$had_engine" ]; then
+  "$HEADWAY_ROOT/scripts/engine.sh" start
+  remove_stacks headway-test- # no test runs yet: the engine has just started these again
+fi
 "$HEADWAY_ROOT/scripts/images.sh" ${image_options[@]+"${image_options[@]}"} # bash before 4.4 takes an empty array for unset
 
 # run_command forwards TERM and Ctrl-C and waits for the command's end; then the trap cleans up.

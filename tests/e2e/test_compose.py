@@ -1,5 +1,6 @@
 """`docker compose up -d` with the project's own file: a run, and its data after `down` and `up`."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.e2e.stack import FINAL, Answer, ask, git, until
 from tests.support.paths import ROOT
@@ -25,6 +27,17 @@ steps:
 """
 
 
+def stays_stopped(folder: Path) -> Path:
+    """A Compose file on top of the project's own: what a killed test leaves does not start again with the engine.
+
+    Its workers would set the firewall's rules while other tests do.
+    """
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    file = folder / "stays-stopped.yml"
+    file.write_text(json.dumps({"services": {name: {"restart": "no"} for name in services}}))
+    return file
+
+
 class Compose:
     """The services of the compose file under a project name of their own, with their data in ``folder``."""
 
@@ -33,6 +46,7 @@ class Compose:
         self.port, self.registry_port = free_port(), free_port()
         self.url = f"http://localhost:{self.port}"
         self.token = ""
+        self._files = ("--file", str(ROOT / "docker-compose.yml"), "--file", str(stays_stopped(folder)))
 
     def __call__(self, *arguments: str, stdin: str = "", timeout_s: float = 600) -> str:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HEADWAY_")} | {
@@ -42,7 +56,7 @@ class Compose:
             "HEADWAY_REGISTRY_PORT": str(self.registry_port),
         }
         done = subprocess.run(
-            ["docker", "compose", "--project-name", f"headway-test-{self.port}", *arguments],
+            ["docker", "compose", *self._files, "--project-name", f"headway-test-{self.port}", *arguments],
             cwd=ROOT, env=environment, input=stdin, capture_output=True, text=True, check=False, timeout=timeout_s,
         )  # fmt: skip
         assert done.returncode == 0, f"docker compose {arguments}:\n{done.stderr[-3000:]}\n{done.stdout[-1000:]}"

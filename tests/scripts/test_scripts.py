@@ -8,7 +8,10 @@ import sys
 
 import pytest
 
+from runner.docker.client import Engine
+from runner.docker.containers.specs import ContainerSpec
 from tests.support.paths import SCRIPTS
+from tests.support.plans import secrets_hex
 
 LISTENS = """
 import signal, sys, time
@@ -90,3 +93,22 @@ def test_rules_that_a_command_sets_are_removed_after_it_and_older_ones_stay() ->
     assert "HEADWAY-JOBS" in said_in_namespace(with_engine, HEADWAY_KEEP_HOST_RULES="yes")
     old = f"{RULES} {SCRIPTS}/with-engine.sh true >/dev/null; {SHOW}"
     assert said_in_namespace(old).count("-A PREROUTING -i docker0 -j HEADWAY-DEFAULT") == 2
+
+
+@pytest.mark.engine
+def test_what_killed_tests_left_of_compose_is_removed_and_others_stay(engine: Engine) -> None:
+    start = f"left-{secrets_hex()}-"
+    projects = (f"{start}1", f"{start}2", f"other-{start}1")
+    made = [engine.create(stack_container(project)) for project in projects]
+    try:
+        command = ["bash", "-c", f". {SCRIPTS}/lib.sh; remove_stacks {start}"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert [engine.inspect(each) is not None for each in made] == [False, False, True]
+        assert said.splitlines() == [f"headway: removing what is left of {project} ..." for project in projects[:2]]
+    finally:
+        for each in made:
+            engine.remove(each)
+
+
+def stack_container(project: str) -> ContainerSpec:
+    return ContainerSpec("busybox", {"com.docker.compose.project": project}, "none", command=("true",))
