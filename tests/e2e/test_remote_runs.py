@@ -142,3 +142,11 @@ def test_a_tree_that_is_too_large_is_refused_with_a_sentence(repo: Repository) -
     done = remote(repo)
     assert (done.returncode, done.stdout) == (2, "")
     assert "The body is larger than 33,554,432 bytes, the limit of HEADWAY_SENT_TREE_BYTES_MAX." in done.stderr
+
+
+def test_a_repository_that_the_server_does_not_have_is_said_with_the_option_that_names_it(repo: Repository) -> None:
+    done = remote(repo, "--repo", "team/other")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "There is no repository named team/other here. If the server has it under another name: --repo NAME." in (
+        done.stderr
+    )

@@ -29,6 +29,10 @@ class UnreachableError(StartError):
     """No answer came, or the connection ended before all of it was there."""
 
 
+class UnknownError(StartError):
+    """What is asked for is not there, or not for this user."""
+
+
 Parameters = Mapping[str, str | int | Sequence[str]]
 
 
@@ -182,7 +186,8 @@ class Api:
             raise UnreachableError(sentence[:_SENTENCE_CHARACTERS_MAX])
         if status == HTTPStatus.UNAUTHORIZED:
             raise StartError(f"{self._server.url} does not accept the token. Log in: headway login {self._server.url}")
-        raise StartError(sentence[:_SENTENCE_CHARACTERS_MAX])
+        kind = UnknownError if status == HTTPStatus.NOT_FOUND else StartError
+        raise kind(sentence[:_SENTENCE_CHARACTERS_MAX])
 
     def _json(self, body: bytes) -> Any:  # noqa: ANN401 - JSON
         try:

@@ -2,13 +2,13 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipelines.state import Reason, State
 from pipelines.visible import visible_line
 from runner.errors import StepError
-from web.client.api import Api, connected, repo_path, run_path
+from web.client.api import Api, UnknownError, connected, repo_path, run_path
 from web.client.logs import LogReader
 from web.client.output import to_output
 from web.client.servers import find_server
@@ -28,11 +28,20 @@ def run_on_server(
     try:
         with connected(find_server(server, os.environ)) as api:
             given = {name: value for name, value in asked.items() if value}
-            found = api.send(f"{repo_path(repo)}/runs/sent", given, pack)
+            found = _sent(api, repo, given, pack)
             _say(f"run {found['run']}: {found['url']}")
             return _follow(api, repo, int(found["run"]))
     except StartError as error:
         raise StepError(Reason.INVALID_PIPELINE, str(error)) from None
+
+
+def _sent(api: Api, repo: str, given: Mapping[str, str | Sequence[str]], pack: Path) -> Mapping[str, str]:
+    """The answer to the pack: the run's number and address."""
+    try:
+        answer: Mapping[str, str] = api.send(f"{repo_path(repo)}/runs/sent", given, pack)
+    except UnknownError as error:
+        raise StartError(f"{error} If the server has it under another name: --repo NAME.") from None
+    return answer
 
 
 def _follow(api: Api, repo: str, number: int) -> State:
