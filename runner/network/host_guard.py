@@ -8,7 +8,6 @@ import re
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -16,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from pipelines.images.own_images import GUARD_REPO
 from runner.docker.client import Engine
 from runner.docker.containers.specs import ContainerSpec, Limits, is_named_by_headway, job_labels
+from runner.docker.error_mapping import absent_is_fine, translated
 from runner.docker.images.sandbox_image import archive_of, image_archive
 from runner.errors import StepError
 from runner.network.host_rules import LOST, HostRules, script
@@ -85,11 +85,11 @@ def guard_host(engine: Engine, key: str, made_s: int, reach: Reach) -> bool:
 def others_in_default_network(engine: Engine) -> dict[str, tuple[str, ...]]:
     """The running containers in the engine's default network that are no job's: their addresses by their names.
 
-    The RUN of a build is no container in the engine's eyes: it is not among them.
+    The RUN of a build is no container in the engine's eyes: it is not among them. Raises MachineError.
     """
     filters = quote(json.dumps({"network": [_DEFAULT_NETWORK]}))
-    status, body = engine.connection.get(f"/containers/json?filters={filters}")
-    listed = json.loads(body) if status == HTTPStatus.OK else []
+    with translated():
+        listed = json.loads(engine.connection.send("GET", f"/containers/json?filters={filters}"))
     found = ((_name(each), tuple(_own_addresses(each))) for each in listed if not is_named_by_headway(each))
     return {name: addresses for name, addresses in sorted(found) if addresses}
 
@@ -128,9 +128,10 @@ def _rules(engine: Engine, reach: Reach) -> HostRules:
 
 def _default_bridge(engine: Engine) -> str:
     """The bridge of builds: that of the engine's default network; empty where it has none."""
-    status, body = engine.connection.get(f"/networks/{_DEFAULT_NETWORK}")
-    options = json.loads(body).get("Options") if status == HTTPStatus.OK else None
-    name = str((options or {}).get("com.docker.network.bridge.name", ""))
+    described = b"{}"
+    with translated(), absent_is_fine():
+        described = engine.connection.send("GET", f"/networks/{_DEFAULT_NETWORK}")
+    name = str((json.loads(described).get("Options") or {}).get("com.docker.network.bridge.name", ""))
     return name if re.fullmatch(r"[A-Za-z0-9._-]{1,15}", name) else ""
 
 

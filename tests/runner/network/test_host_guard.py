@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,11 @@ from runner.docker.client import Engine
 from runner.docker.containers.specs import ContainerSpec, job_labels
 from runner.docker.images.sandbox_image import archive_of, image_archive
 from runner.docker.job_network import JobNetwork
+from runner.errors import MachineError
 from runner.network.host_guard import GUARD_IMAGE, GuardError, Reach, guard_host
 from runner.network.host_rules import BRIDGE_PREFIX
 from runner.network.proxies import Proxies
+from tests.support.fake_engine import DOCKER, fake_engine
 from tests.support.host_rules import OPEN_TO_BUILDS, hello_server
 from tests.support.plans import secrets_hex
 
@@ -151,3 +154,16 @@ def test_where_the_rules_cannot_be_set_the_error_says_what_to_do(engine: Engine)
             guard_host(engine, f"guard-{secrets_hex()}", int(time.time()), OPEN_TO_BUILDS)
     finally:
         subprocess.run(["docker", "rmi", GUARD_IMAGE], capture_output=True, check=True)
+
+
+def test_an_engine_that_does_not_say_which_bridge_builds_have_gets_no_rules(tmp_path: Path) -> None:
+    """Rules without that bridge would leave the host open to builds, and nothing would say so."""
+    with fake_engine(tmp_path, DOCKER, json='{"Id": "sha256:1"}') as server:
+        server.bodies = {**server.bodies, "/networks/bridge": (500, '{"message": "the store is locked"}')}
+        engine = Engine(server.host)
+        try:
+            with pytest.raises(MachineError, match="the store is locked"):
+                guard_host(engine, "guard", 1, Reach())
+            assert not [path for path in server.asked if path.endswith("/create")]
+        finally:
+            engine.close()
