@@ -89,17 +89,17 @@ def list_key(shell: str, direction: Direction) -> str:
     return f"headway:shell:{shell}:{direction}"
 
 
-def sealed_request(vault: Vault, job_id: int, request: OpenRequest) -> str:
-    """The request as it is published."""
-    return vault.seal(_request_place(job_id), json.dumps(asdict(request)))
+def sealed_request(vault: Vault, job_id: int, attempt: int, request: OpenRequest) -> str:
+    """The request as it is published. It is for one attempt: the next worker of the job does not know of it."""
+    return vault.seal(_request_place(job_id, attempt), json.dumps(asdict(request)))
 
 
-def request_in(vault: Vault, job_id: int, published: bytes) -> OpenRequest | None:
-    """The request that was published; None for what was not made by this installation, for this job."""
+def request_in(vault: Vault, job_id: int, attempt: int, published: bytes) -> OpenRequest | None:
+    """The request that was published; None for what was not made by this installation, for this attempt at the job."""
     if len(published) > REQUEST_BYTES_MAX:
         return None
     try:
-        return OpenRequest(**json.loads(vault.unseal(_request_place(job_id), published.decode())))
+        return OpenRequest(**json.loads(vault.unseal(_request_place(job_id, attempt), published.decode())))
     except (VaultError, ValueError, TypeError):
         return None
 
@@ -126,5 +126,5 @@ class Sealer:
         return f"{self._place}/{self._number}"
 
 
-def _request_place(job_id: int) -> str:
-    return f"shell/open/{job_id}"
+def _request_place(job_id: int, attempt: int) -> str:
+    return f"shell/open/{job_id}/{attempt}"

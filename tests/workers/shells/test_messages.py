@@ -52,27 +52,28 @@ def test_a_message_of_another_place_or_another_turn_is_refused(vault: Vault, cas
         received.unseal(forged)
 
 
-def test_a_request_opens_a_shell_of_its_job_alone(vault: Vault) -> None:
-    published = sealed_request(vault, 7, REQUEST).encode()
-    assert request_in(vault, 7, published) == REQUEST
-    assert request_in(vault, 8, published) is None
-    assert request_in(vault, 7, b"{}") is None
-    assert request_in(vault, 7, b"\xff" * 10) is None
-    assert request_in(vault, 7, vault.seal("shell/open/7", '{"shell": "x"}').encode()) is None
+def test_a_request_opens_a_shell_of_its_attempt_at_its_job_alone(vault: Vault) -> None:
+    published = sealed_request(vault, 7, 1, REQUEST).encode()
+    assert request_in(vault, 7, 1, published) == REQUEST
+    assert request_in(vault, 8, 1, published) is None
+    assert request_in(vault, 7, 2, published) is None, "another worker has taken the job over"
+    assert request_in(vault, 7, 1, b"{}") is None
+    assert request_in(vault, 7, 1, b"\xff" * 10) is None
+    assert request_in(vault, 7, 1, vault.seal("shell/open/7/1", '{"shell": "x"}').encode()) is None
 
 
 def test_a_request_may_be_so_long_and_no_longer(vault: Vault) -> None:
     def padded(size: int) -> bytes:
         """The request, sealed, with this many bytes."""
-        return sealed_request(vault, 7, REQUEST).encode().rjust(size)
+        return sealed_request(vault, 7, 1, REQUEST).encode().rjust(size)
 
-    assert request_in(vault, 7, padded(REQUEST_BYTES_MAX + 1)) is None
+    assert request_in(vault, 7, 1, padded(REQUEST_BYTES_MAX + 1)) is None
     long = next(
         each
         for count in range(3_500, 1_000, -1)
-        if len(each := sealed_request(vault, 7, OpenRequest("a" * count, 2, 24, 80))) <= REQUEST_BYTES_MAX
+        if len(each := sealed_request(vault, 7, 1, OpenRequest("a" * count, 2, 24, 80))) <= REQUEST_BYTES_MAX
     )
-    assert request_in(vault, 7, long.encode()) is not None
+    assert request_in(vault, 7, 1, long.encode()) is not None
 
 
 @pytest.mark.parametrize(

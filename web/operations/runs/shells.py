@@ -20,10 +20,11 @@ WITHOUT_CONTAINER = frozenset({"build", "push"})
 
 @dataclass(frozen=True)
 class ShellPlace:
-    """A step into which a shell may be opened now: by its id, and by its number in its job."""
+    """A step into which a shell may be opened now: by its id, and by its number in an attempt at its job."""
 
     step_id: int
     job_id: int
+    attempt: int
     step: int
     target: str
 
@@ -57,7 +58,7 @@ def shell_place(services: OperationServices, actor: Actor, step_id: int) -> Shel
         if found.step.kind in WITHOUT_CONTAINER:
             raise ConflictError(f"The step {found.step.name} is a {found.step.kind}, which has no container.")
         target = f"{found.repo.name} #{found.run.number}: {found.step.name}"
-        return ShellPlace(step_id, found.job.id, found.step.number, target)
+        return ShellPlace(step_id, found.job.id, found.job.attempt, found.step.number, target)
 
 
 def may_go_on(services: OperationServices, actor: Actor, place: ShellPlace) -> bool:

@@ -138,6 +138,7 @@ class ShellRelay:
         request = sealed_request(
             self._services.vault,
             self._place.job_id,
+            self._place.attempt,
             OpenRequest(self._shell, self._place.step, size.rows, size.columns),
         )
         while True:

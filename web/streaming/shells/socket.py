@@ -5,13 +5,18 @@ from the browser, ``{"opened": true}`` and at last ``{"end": sentence}`` to it.
 """
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import cast
 
+import anyio
+import structlog
 from anyio import to_thread
 from fastapi import APIRouter, Query, WebSocket
+from redis import RedisError
 from redis.asyncio import Redis
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocketDisconnect
@@ -30,6 +35,8 @@ from workers.shells.messages import BROWSER_LEFT, Size
 router = APIRouter(prefix="/api")
 LOGIN_NEEDED = "Log in, or send a token: Authorization: Bearer hw_... (headway token create makes one)."
 _CLOSED_NORMALLY = 1000
+_NOTE_AGAIN_S = (1.0, 5.0, 25.0, 0.0)
+_log = structlog.get_logger()
 
 
 @router.websocket("/steps/{step_id}/shell")
@@ -88,6 +95,19 @@ async def _serve(
     except WebSocketDisconnect:
         why = BROWSER_LEFT
     finally:
-        await redis.aclose()
         seconds = time.monotonic() - began_s
-        await to_thread.run_sync(shells.note_closed, services, actor, place, seconds, why)
+        await _note_closed(partial(shells.note_closed, services, actor, place, seconds, why))
+        with suppress(RedisError):
+            await redis.aclose()
+
+
+async def _note_closed(note: Callable[[], None]) -> None:
+    """Writes the entry of the end, also where the database was away for a moment; that may be why the shell ended."""
+    for pause_s in _NOTE_AGAIN_S:
+        try:
+            await to_thread.run_sync(note)
+        except SQLAlchemyError as error:
+            _log.warning("the end of a shell could not be written into the audit log", error=str(error))
+        else:
+            return
+        await anyio.sleep(pause_s)

@@ -34,7 +34,7 @@ def shells_of(context: WorkerContext, claim: leases.Claim, plan: JobPlan) -> Abs
         return nullcontext()
     redis = connect(context.settings.redis_url)
     key = job_key(context.installation, claim.key)
-    return ShellHost(redis, context.vault, context.engine(), claim.job_id, key, plan)
+    return ShellHost(redis, context.vault, context.engine(), claim, key, plan)
 
 
 class ShellHost:
@@ -43,16 +43,20 @@ class ShellHost:
     Everything happens in threads that the job does not wait for. ``redis`` is this object's own client.
     """
 
-    def __init__(self, redis: Redis, vault: Vault, engine: Engine, job_id: int, key: str, plan: JobPlan) -> None:
+    def __init__(
+        self, redis: Redis, vault: Vault, engine: Engine, claim: leases.Claim, key: str, plan: JobPlan
+    ) -> None:
         self._redis, self._vault, self._engine = redis, vault, engine
-        self._job_id, self._key = job_id, key
+        self._job_id, self._attempt, self._key = claim.job_id, claim.attempt, key
         self._directories: Mapping[int, str] = {
             step.number: step.container.directory for step in plan.steps if isinstance(step, CommandsStep)
         }
         self._stop = threading.Event()
         self._seen: set[str] = set()
         self._open: list[threading.Thread] = []
-        self._thread = threading.Thread(target=in_this_context(self._listen), name=f"shells-{job_id}", daemon=True)
+        self._thread = threading.Thread(
+            target=in_this_context(self._listen), name=f"shells-{claim.job_id}", daemon=True
+        )
 
     def __enter__(self) -> Self:
         """Starts to listen."""
@@ -81,7 +85,8 @@ class ShellHost:
             pubsub.subscribe(channel_of(self._job_id))
             while not self._stop.is_set():
                 message = pubsub.get_message(timeout=_POLL_S)
-                request = request_in(self._vault, self._job_id, message["data"]) if message else None
+                data = message["data"] if message else b""
+                request = request_in(self._vault, self._job_id, self._attempt, data)
                 # The web server repeats a request until it is answered.
                 if request is not None and request.shell not in self._seen:
                     self._take(request)

@@ -1,8 +1,10 @@
 """One shell in a running step: a process beside the step's own, with a terminal that is a browser's."""
 
+import re
 import shlex
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -32,11 +34,14 @@ NO_CONTAINER = (
     "This step has no container that runs now: it has ended, its container has not started yet, or it is a build or a "
     "push, which has none."
 )
+PAUSED = "The container of this step is paused (docker pause): nothing can run in it until it goes on."
 STEP_ENDED = "The step has ended, and the shell with it."
 IDLE = f"The shell was closed: no key came for {limits.SHELL_IDLE_S_MAX // 60} minutes."
 TOO_LONG = f"The shell was closed after {limits.SHELL_S_MAX // 60} minutes, the limit. Open another one."
 NO_SHELL = "The image of this step has no sh, so there is no shell to open."
 _KILLED = 137
+_REPORTS = re.compile(rb"(?:\x1b\[[?>=]?[0-9;]*(?:[Rcntx]|\$y)|\x1b\[[IO]|\x1b[\]P][^\x07\x1b]*(?:\x07|\x1b\\))+")
+"""What a terminal answers by itself to what a program asks it, such as where its cursor is: no key."""
 _NOT_FOUND = frozenset({126, 127})
 # The first line of its output is the number of the process, by which it can be ended: to close the connection to a
 # process with a terminal does not end it.
@@ -54,12 +59,16 @@ class StepContainer:
 
     def running(self) -> str:
         """The id of the step's newest container that runs; empty if none does. Raises StepError."""
-        found = [
-            each
-            for each in self.engine.containers_labelled(f"{JOB_LABEL}={self.key}")
-            if each["Labels"].get(STEP_LABEL) == str(self.step) and each["State"] == "running"
-        ]
+        found = [each for each in self._containers() if each["State"] == "running"]
         return str(max(found, key=lambda each: int(each["Created"]))["Id"]) if found else ""
+
+    def is_paused(self) -> bool:
+        """Has `docker pause` stopped it? Raises StepError."""
+        return any(each["State"] == "paused" for each in self._containers())
+
+    def _containers(self) -> list[Mapping[str, Any]]:
+        found = self.engine.containers_labelled(f"{JOB_LABEL}={self.key}")
+        return [each for each in found if each["Labels"].get(STEP_LABEL) == str(self.step)]
 
     def command(self) -> list[str]:
         """What starts the shell."""
@@ -104,7 +113,8 @@ class ShellSession:
     def _run(self) -> str:
         self._container = self._started()
         if not self._container:
-            return STEP_ENDED if self._stop.is_set() else NO_CONTAINER
+            without = PAUSED if self._where.is_paused() else NO_CONTAINER
+            return STEP_ENDED if self._stop.is_set() else without
         variables = ["TERM=xterm-256color"]
         self._exec_id, stream = open_exec(
             self._where.engine, self._container, self._where.command(), variables, terminal=True
@@ -173,7 +183,8 @@ class ShellSession:
             self._received_s = time.monotonic()
             match message.kind:
                 case Kind.DATA:
-                    self._typed_s = self._received_s
+                    if not _REPORTS.fullmatch(message.data):
+                        self._typed_s = self._received_s
                     self._waiting += message.data
                 case Kind.SIZE:
                     self._resize(size_in(message))

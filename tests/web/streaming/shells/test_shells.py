@@ -1,15 +1,18 @@
 """Shells in running steps, with a real worker, a real container and a real connection."""
 
+import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 from sqlalchemy import select
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from pipelines.state import State
 from runner.docker.client import Engine
@@ -24,6 +27,7 @@ from web.streaming.shells import relay
 from workers.db.models import AuditEntry
 from workers.db.roles import Role
 from workers.db.session import reading
+from workers.jobs.shells.session import PAUSED
 from workers.settings import Settings
 from workers.shells import limits
 from workers.streaming.redis_stream import connect
@@ -165,6 +169,50 @@ def test_an_idle_shell_ends_and_so_does_its_process(
                 client.until(b"it-is-3")
         finally:
             end(live_url, running.step.id, writer)
+
+
+def test_what_a_terminal_answers_by_itself_is_no_key(
+    site: Site, live_url: str, worker: PushWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that asks again and again where the cursor is would keep a shell open that its user has left."""
+    monkeypatch.setattr(limits, "SHELL_IDLE_S_MAX", 3)
+    writer = token_of(site, "wendy", Role.WRITE)
+    with running_step(worker) as running:
+        with shell(live_url, running.step.id, writer) as client, ThreadPoolExecutor(1) as pool:
+            client.type("while sleep 0.5; do printf '\\033[6n'; done\n")
+            client.until(b"\x1b[6n")
+            over = threading.Event()
+
+            def answers() -> None:
+                with suppress(ConnectionClosed):
+                    while not over.wait(0.5):
+                        client.type("\x1b[12;40R")
+
+            answering = pool.submit(answers)
+            assert "no key came" in client.until_end(15)
+            over.set()
+            answering.result()
+        monkeypatch.setattr(limits, "SHELL_IDLE_S_MAX", 60)
+        end(live_url, running.step.id, writer)
+
+
+def test_a_shell_in_a_paused_container_says_why_there_is_none(
+    site: Site, live_url: str, worker: PushWorker, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CONTAINER_S_MAX", 1)
+    writer = token_of(site, "wendy", Role.WRITE)
+    with running_step(worker) as running:
+        with shell(live_url, running.step.id, writer) as client:
+            client.type("echo box=$(hostname)=\n")
+            client.until(b"=\r\n", after=b"\r\nbox=")
+            container = client.shown.partition(b"\r\nbox=")[2].partition(b"=")[0].decode()
+        subprocess.run(["docker", "pause", container], check=True, capture_output=True)
+        try:
+            with shell(live_url, running.step.id, writer) as client:
+                assert client.until_end() == PAUSED
+        finally:
+            subprocess.run(["docker", "unpause", container], check=True, capture_output=True)
+        end(live_url, running.step.id, writer)
 
 
 def test_output_that_no_browser_takes_holds_neither_memory_nor_the_step(
