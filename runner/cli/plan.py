@@ -74,11 +74,10 @@ def _plan(tree: WorkingTree, trigger: Trigger) -> Plan:
     files = tree.pipeline()
     known = tree.context().repo
     # Shows what a server would do for a trusted repository, not what `headway run` would do here.
-    default = tree.git("symbolic-ref", "--short", "refs/remotes/origin/HEAD", default="") if tree.versioned else ""
     repo = RepoInfo(
         known.name,
         known.clone_url,
-        default_branch=default.rpartition("/")[2] or "main",
+        default_branch=known.default_branch,
         forge_url=forge_url_of(known.clone_url, known.name),
         trust=FULL_TRUST,
     )

@@ -191,10 +191,12 @@ class Engine:
             except EngineAnswerError as error:
                 raise start_error(error) from error
 
-    def kill(self, container: str, signal: str) -> None:
-        """Sends a signal. Does nothing if the container has ended."""
+    def kill(self, container: str, signal: str) -> bool:
+        """Sends a signal. Does nothing, and returns False, if the container does not run."""
         with translated(), absent_is_fine(conflict=True):
             self.connection.send("POST", f"/containers/{container}/kill?{urlencode({'signal': signal})}")
+            return True
+        return False
 
     def wait(self, container: str, timeout_s: float) -> int | None:
         """Waits for the container and returns its exit code, or None if it still runs after ``timeout_s``."""

@@ -214,21 +214,20 @@ class Scheduler:
         self._reuse.ended(step, outcome)
 
     def _end_detached(self) -> None:
-        """Stops the steps with ``detach`` at the end of the job. Their exit code does not count (as in Woodpecker)."""
-        early, late = wait(self._detached, timeout=0)
-        self._job.signal_detached("SIGTERM")
-        late = wait(late, timeout=self._job.options.grace_s).not_done
+        """Stops the steps with ``detach`` at the end of the job. Their exit code does not count (as in Woodpecker).
+
+        One that ended by itself shows how: the engine knows, also where its end has not been read yet.
+        """
+        ran = self._job.signal_detached("SIGTERM")
+        late = wait(self._detached, timeout=self._job.options.grace_s if ran else 0).not_done
         while late:
             # Repeated, because a container may still be starting.
-            self._job.signal_detached("SIGKILL")
+            ran |= self._job.signal_detached("SIGKILL")
             late = wait(late, timeout=DETACHED_POLL_S).not_done
-        for future in early:
-            step = self._detached[future]
-            self._finish(step, self._unready.get(step.number) or future.result())
         for future, step in self._detached.items():
-            if future not in early:
-                future.result()
-                self._finish(step, self._unready.get(step.number) or replace(PASSED, message="ended with the job"))
+            outcome = future.result()
+            by_job = replace(PASSED, message="ended with the job") if step.number in ran else outcome
+            self._finish(step, self._unready.get(step.number) or by_job)
 
 
 def _set(begun: Future[Outcome | None], outcome: Outcome | None) -> None:

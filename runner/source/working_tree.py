@@ -82,7 +82,8 @@ class WorkingTree:
         """The branch that is checked out; ``HEAD`` if none is, as git says it."""
         if not self.in_repository:
             return "main"
-        return self.git("symbolic-ref", "--quiet", "--short", "HEAD", default=NO_BRANCH)
+        # Not --short: where a tag has the same name, git says heads/NAME.
+        return self.git("symbolic-ref", "--quiet", "HEAD", default=NO_BRANCH).removeprefix("refs/heads/")
 
     def notes(self, branch: str = "") -> Iterator[str]:
         """Sentences about what a run of this tree lacks. ``branch`` is what the user has named, if anything."""

@@ -41,7 +41,7 @@ def go_on(
         job.owner.go_on(opened.user)
         on_exit.callback(job.owner.leave, opened.user)
         if step.detach:
-            job.detached.append(opened.container)
+            job.detached[opened.container] = step.number
         on_begun(started)
         stopped = follow(job, step, started, output, status)
         report_usage(job, step, status.used)

@@ -5,26 +5,34 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from runner.step_files import read_step_file
+from runner.step_files import open_step_file
 
 CHECKED_COUNT_MAX = 20
 _START_BYTES_MAX = 512
+_EXECUTABLE = 0o111
 _WORD = re.compile(r"(?<![\w./$-])(?:\./)?[\w-][\w./-]*")
 # What is quoted, escaped or a comment; then a quote that is left over.
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*"|(?<!\S)\#[^\n]*|(?P<open>['"])""", re.DOTALL)
 _LINE_ENDS = "write it with LF, for instance by `*.sh text eol=lf` in .gitattributes"
 
 
-def script_trouble(workspace: Path, base: str, directory: str, commands: Sequence[str]) -> str:
-    """A sentence about the first file that the commands name and whose first line the kernel cannot follow, or nothing.
+def script_trouble(
+    workspace: Path, base: str, directory: str, commands: Sequence[str], *, found: bool = False
+) -> str:  # fmt: skip
+    """A sentence about the first file that the commands name and that the kernel cannot run, or nothing.
 
-    ``workspace`` is the folder that containers see as ``base``. ``directory`` is where the commands start.
+    ``workspace`` is the folder that containers see as ``base``. ``directory`` is where the commands start. ``found``:
+    the shell has found its program, and could not run it.
     """
     for word, parts in _files(base, directory, commands):
         try:
-            start = read_step_file(workspace, parts, _START_BYTES_MAX)
+            with open_step_file(workspace, parts) as file:
+                start, mode = file.read(_START_BYTES_MAX), os.fstat(file.fileno()).st_mode
         except OSError:
             continue
+        if found and "/" in word and not mode & _EXECUTABLE:
+            change = f"git update-index --chmod=+x {word.removeprefix('./')}"
+            return f"{word} is not executable: commit it after `{change}`, or run it by its shell (sh {word})"
         line, newline, _ = start.partition(b"\n")
         if newline and line.endswith(b"\r"):
             return f"{word} has line ends of Windows (CRLF), which no shell reads; {_LINE_ENDS}"

@@ -145,7 +145,7 @@ def _start(job: Job, step: CommandsStep | PluginStep, image: str, caches: Mounte
         on_error.callback(job.removals.remove_now, container)
         job.git_files.write(container, spec, volumes)
         if step.detach:
-            job.detached.append(container)
+            job.detached[container] = step.number
         stream = job.engine.attach(container)
         on_error.callback(stream.close)
         user = _user_of(job, step, image, container)

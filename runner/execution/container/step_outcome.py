@@ -13,9 +13,9 @@ from runner.execution.job.job import Job
 
 EXIT_TIMEOUT_S = 15
 """A container exits at the same time as its streams end, or shortly after."""
-NOT_FOUND_STATUS = 127
+NOT_RUNNABLE_STATUS, NOT_FOUND_STATUS = 126, 127
 SYNTAX_STATUS = 2
-_SCRIPT_STATUSES = (SYNTAX_STATUS, 126, NOT_FOUND_STATUS)
+_SCRIPT_STATUSES = (SYNTAX_STATUS, NOT_RUNNABLE_STATUS, NOT_FOUND_STATUS)
 """How a shell ends that cannot run a script, or cannot read it."""
 SIGNAL_STATUS = 128
 _MEANINGS: dict[int, str] = {
@@ -31,7 +31,10 @@ _MEANINGS: dict[int, str] = {
     signal.SIGPIPE: "it wrote to a pipe whose reader had ended",
     signal.SIGTERM: "a `kill` asked it to end",
 }
-_HINTS = {126: " (found, but it cannot be executed)", NOT_FOUND_STATUS: " (a command was not found in the image)"}
+_HINTS = {
+    NOT_RUNNABLE_STATUS: " (found, but it cannot be executed)",
+    NOT_FOUND_STATUS: " (a command was not found in the image)",
+}
 
 
 def engine_gone(why: object) -> MachineError:
@@ -123,7 +126,10 @@ def _script_hint(job: Job, step: CommandsStep | PluginStep, code: int) -> str:
         return ""
     plan = job.plan
     found = open_quote(step.commands) if code == SYNTAX_STATUS else ""
-    found = found or script_trouble(job.workspace_base, plan.workspace_base, step.container.directory, step.commands)
+    found = found or script_trouble(
+        job.workspace_base, plan.workspace_base, step.container.directory, step.commands,
+        found=code == NOT_RUNNABLE_STATUS,
+    )  # fmt: skip
     return f"; {found}" if found else ""
 
 

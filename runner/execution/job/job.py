@@ -158,7 +158,7 @@ class Job:
         self._image_names, self.retried, self.reuse_notes = list[str](), set[int](), dict[int, str]()
         self.closers: list[Callable[[], None]] = [self.images.close]
         self.without_containers = list[Callable[[], None]]()  # called at the end, once its containers are gone
-        self.services, self.detached, self.named = list[str](), list[str](), NamedImages(self.plan)
+        self.services, self.detached, self.named = list[str](), dict[str, int](), NamedImages(self.plan)
         self.network = assignment.network or JobNetwork(engine, assignment.key, assignment.attempt)
 
     @property
@@ -282,10 +282,9 @@ class Job:
         self.journal.named(step.number, names, image_id)
         self.named.give(step, names, image_id)
 
-    def signal_detached(self, signal: str) -> None:
-        """Sends a signal to the containers of detached steps."""
-        for container in self.detached:
-            self.engine.kill(container, signal)
+    def signal_detached(self, signal: str) -> set[int]:
+        """Sends a signal to the containers of detached steps. Returns the numbers of the steps that still ran."""
+        return {step for container, step in self.detached.items() if self.engine.kill(container, signal)}
 
     def close(self) -> list[Exception]:
         """Removes everything of the job from the engine and the disk. Returns the errors."""

@@ -178,6 +178,14 @@ def test_without_a_branch_the_run_is_not_one_of_the_default_branch(here: Here) -
     assert note == "no branch is checked out: the run's branch is HEAD; --branch NAME names another"
 
 
+def test_a_tag_of_the_same_name_does_not_change_the_branch(here: Here) -> None:
+    here.write("a")
+    here.commit()
+    here.git("tag", "main")
+    trigger = here.tree.trigger(Event.PUSH, "")
+    assert (trigger.branch, trigger.ref) == ("main", "refs/heads/main")
+
+
 def test_before_the_first_commit_the_branch_is_known(here: Here) -> None:
     here.git("init", "-q", "-b", "trunk")
     here.write("a")
