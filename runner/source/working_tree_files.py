@@ -31,6 +31,7 @@ from runner.source.reproducible import make_reproducible
 
 _EXECUTABLE, _ORDINARY = "100755", "100644"
 _SUBMODULE = "160000"
+_NO_ADDRESS = re.compile("No url found for submodule path .(.*). in .gitmodules")
 _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d+)\n"
 )
@@ -290,7 +291,14 @@ def _lay_out_submodules(source: Source, target: Path, submodules: Mapping[str, s
         lay_out(Source(inner, head, remote), target / path, how, for_builds=False)
     if submodules:
         at = [*WITH_MODES, "git", "-C", str(target), "submodule", "--quiet"]
-        run_git([*at, "init"])
+        try:
+            run_git([*at, "init"])
+        except GitError as error:
+            if not (found := _NO_ADDRESS.search(error.stderr)):
+                raise
+            message = f"the submodule {found[1]} has no address in .gitmodules"
+            hint = "add it there, or remove the folder from the commit"
+            raise StepError(Reason.COMMIT_MISSING, f"{message}; {hint}") from None
         run_git([*at, "absorbgitdirs"])
 
 

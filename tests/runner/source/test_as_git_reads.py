@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.plan import Checkout
+from pipelines.state import Reason
 from pipelines.trigger import Event
 from runner.errors import StepError
 from runner.source.working_tree import WorkingTree, working_tree
@@ -270,3 +271,16 @@ def test_what_cannot_be_fetched_is_said(here: Here) -> None:
     here.folder.rename(here.place / "away")
     with pytest.raises(StepError, match=r"this clone is partial, and 1 objects of its commit could not be fetched"):
         here.laid_out(clone)
+
+
+def test_a_submodule_without_an_address_is_the_commits_fault(here: Here) -> None:
+    here.write("a")
+    here.commit()
+    inner = here.folder / "vend"
+    here.git("init", "-q", str(inner))
+    here.git("commit", "-q", "--allow-empty", "-m", "x", at=inner)
+    here.git("add", "vend")
+    here.git("commit", "-q", "-m", "y")
+    with pytest.raises(StepError, match="the submodule vend has no address in .gitmodules; add it there") as no:
+        here.tree.check_out(here.place / "out", Checkout(submodules=True))
+    assert no.value.reason is Reason.COMMIT_MISSING
