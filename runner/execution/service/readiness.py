@@ -20,6 +20,10 @@ HEALTH_TIMEOUT_S = 30.0
 COMMAND_CHARS_MAX = 100
 """As much of a command is in a sentence."""
 _LISTENING = "0A"
+_HEAD = "local_address"
+_NOT_FOUND = 127
+_HTTP_STATUS = re.compile(r"\b[45]\d\d\b")
+_HTTP_ANSWER_S_MAX = 10
 _DIRECTLY = "http_proxy= https_proxy="
 _LONGER = "or raise its `timeout:`"
 _NANOSECONDS = 1_000_000_000
@@ -96,10 +100,7 @@ class Readiness:
             case PortCheck(port=port):
                 return self._listens({port}, state)
             case HttpCheck(url=url):
-                url = shlex.quote(url.replace("://:", "://127.0.0.1:"))
-                # Runs inside the service, with the programs of its image. BusyBox ignores NO_PROXY, so no proxy is set.
-                ask = f"{_DIRECTLY} wget -q -O /dev/null {url} || curl -fsS -o /dev/null {url}"
-                return self._succeeds(["sh", "-c", ask], deadline, self._launch.overrides)
+                return self._succeeds(["sh", "-c", _http_script(url)], deadline, self._launch.overrides)
             case ExitCheck():
                 return False
             case HealthCheck(words=words) if words:
@@ -125,7 +126,8 @@ class Readiness:
         while run and time.monotonic() < deadline and not self._stopped():
             status = self._engine.exec_exit_code(run)
             if status is not None:
-                self._answer = f", which ended with {status} the last time"
+                meaning = " (a command was not found in the image)" if status == _NOT_FOUND else ""
+                self._answer = f", which ended with {status} the last time{meaning}"
                 return status == 0
             time.sleep(POLL_S / 2)
         return False
@@ -140,19 +142,34 @@ class Readiness:
 
     def _open_ports(self) -> OpenPorts | None:
         look = ["cat", "/proc/net/tcp", "/proc/net/tcp6"]
-        status, table = self._engine.exec(self._container, look, self._launch.overrides)
-        return open_ports(table.decode(errors="replace")) if status in {0, 1} else None
+        status, output = self._engine.exec(self._container, look, self._launch.overrides)
+        table = output.decode(errors="replace")
+        # Without its first line the output is not all of it.
+        return open_ports(table) if status in {0, 1} and _HEAD in table else None
+
+    def _http_answer(self, url: str) -> str:
+        """What the service answers, as wget or curl puts it; empty if it answers nothing."""
+        script = _http_script(url, f"timeout {_HTTP_ANSWER_S_MAX}")
+        _, said = self._engine.exec(self._container, ["sh", "-c", script], self._launch.overrides)
+        lines = [line for line in said.decode(errors="replace").splitlines() if _HTTP_STATUS.search(line)]
+        return visible_line(lines[-1].strip()[:COMMAND_CHARS_MAX]) if lines else ""
 
     def remedy(self) -> str:
         """For a service that runs and never became ready: what does answer, and the ``ready:`` that would help."""
-        if isinstance(self._service.ready, HealthCheck):
-            hint = "write a `healthcheck` that fits, with more `retries` or `start_period` if it needs longer"
-            return f"{hint}, or `healthcheck: {{disable: true}}` to wait for nothing"
-        found = None if self.waits_for_exit else self._open_ports()
-        if self.waits_for_exit:
-            return (
-                "it still runs: `ready: exit` is for a service that ends; leave it out for one that serves, " + _LONGER
-            )
+        match self._service.ready:
+            case HealthCheck():
+                hint = "write a `healthcheck` that fits, with more `retries` or `start_period` if it needs longer"
+                return f"{hint}, or `healthcheck: {{disable: true}}` to wait for nothing"
+            case ExitCheck():
+                hint = "`ready: exit` is for a service that ends; leave it out for one that serves"
+                return f"it still runs: {hint}, {_LONGER}"
+            case HttpCheck(url=url) if said := self._http_answer(url):
+                return f"it says: {said}; correct `ready:`, {_LONGER}"
+            case _:
+                return self._by_open_ports()
+
+    def _by_open_ports(self) -> str:
+        found = self._open_ports()
         if found is None:
             return "which of its ports are open cannot be seen, its image has no `cat`: correct `ready:`, " + _LONGER
         if isinstance(self._service.ready, PortCheck):
@@ -167,6 +184,20 @@ class Readiness:
             exits = "`ready: exit` if it does some work and ends"
             return f"none of its ports is open: write {exits}, `ready:` with a command that fits, {_LONGER}"
         return f"none of its ports is open: correct `ready:`, {_LONGER}"
+
+
+def _http_script(url: str, limit: str = "") -> str:
+    """Asks a server inside the service, with a program of its image: 0 if it answers, and its words where it refuses.
+
+    BusyBox ignores NO_PROXY, so no proxy is set. ``limit`` is what bounds the time of each program.
+    """
+    url = shlex.quote(url.replace("://:", "://127.0.0.1:"))
+    wget, curl = f"{limit} wget -q -O /dev/null {url}", f"{limit} curl -fsS -o /dev/null {url}"
+    # A wget without TLS may stand beside a curl that has it.
+    return (
+        f"export {_DIRECTLY}; s={_NOT_FOUND}; has() {{ command -v $1 >/dev/null; }}; has {limit or 'sh'} || exit; "
+        f"if has wget; then {wget} && exit 0; s=$?; fi; if has curl; then {curl}; s=$?; fi; exit $s"
+    )
 
 
 def _shown(text: str) -> str:

@@ -125,6 +125,10 @@ TOLD = [
     (f"{HEALTH} NONE\n", NEVER, None, "port 1, which its image exposes"),
     ("", NEVER, CommandCheck(command="exit 3"), "`exit 3` to succeed in its container, which ended with 3 the last"),
     ("", NEVER, HttpCheck(url="http://:80/x"), "`http://:80/x` to answer, asked with wget or curl in its container"),
+    ("", "mkdir /www; httpd -f -p 80 -h /www", HttpCheck(url="http://:80/x"),
+     ("asked with wget or curl in its container, which ended with 1 the last time; it says: wget: server returned "
+      "error: HTTP/1.1 404 Not Found; correct `ready:`, or raise its `timeout:`")),
+    ("", NEVER, CommandCheck(command="pg_isready"), "127 the last time (a command was not found in the image)"),
     ("", NEVER, ExitCheck(), "it to end with 0 (`ready: exit`); it still runs: `ready: exit` is for a service that"),
 ]  # fmt: skip
 
