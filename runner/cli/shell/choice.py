@@ -44,6 +44,9 @@ def open_chosen_shell(words: Sequence[str], server: str, *, remove: bool) -> int
 
 def _wrong_words(words: Sequence[str], server: str, *, remove: bool) -> str:
     """What is wrong with the command line; empty if nothing is."""
+    for word in (*words, server):
+        if word.encode(errors="ignore").decode() != word:  # what is no UTF-8 arrives as surrogates
+            return f"the argument {word.encode(errors='backslashreplace').decode()} is no text in UTF-8; write it anew"
     if len(words) > max(_WORDS_OF_SERVER):
         return "these are too many words; write: headway shell [REPO] RUN STEP"
     if len(words) in _WORDS_OF_SERVER:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.events import StepStarted
+from pipelines.state import Outcome, Reason, State
+from runner.events import StepFinished, StepStarted
 from tests.chaos.proxy import Mode, Proxies
 from tests.support.repos import WHO
 from tests.support.shells import UNTIL_ENDED, RunningStep, running_step, shell
@@ -186,7 +187,8 @@ def test_a_lost_connection_restores_the_terminal(live_url: str, worker: PushWork
 
 def test_each_refusal_is_a_sentence(site: Site, live_url: str, tmp_path: Path) -> None:
     site.add_repo()
-    with site.begin().recorder() as record:
+    begun = site.begin()
+    with begun.recorder() as record:
         record(StepStarted(1))
         record(StepStarted(2))
     off = replace(site.services, settings=site.services.settings.model_copy(update={"step_shells": False}))
@@ -203,6 +205,10 @@ def test_each_refusal_is_a_sentence(site: Site, live_url: str, tmp_path: Path) -
     assert "needs the role write" in reader.refused(live_url, HARBOUR, "1", "test")
     with serving(off) as url:
         assert "HEADWAY_STEP_SHELLS is false" in writer.refused(url, HARBOUR, "1", "test")
+    with begun.recorder() as record:
+        record(StepFinished(2, Outcome(State.FAILED, Reason.EXIT_CODE, "exited with 1", 1)))
+    hint = f"headway run --like http://localhost:8080/repos/{HARBOUR}/runs/1 --keep-on-failure"
+    assert hint in writer.refused(live_url, HARBOUR, "1", "test").replace("\r\n", "")
     writer.token = "wrong"
     assert "does not accept the token" in writer.refused(live_url, HARBOUR, "1", "test")
 
