@@ -1,6 +1,6 @@
 """What a shell completes on the command line of ``headway run``: names of workflows, steps, events and refs.
 
-It never asks the network, and a pipeline with errors has no names. Everything is loaded when it is asked for.
+For these it never asks the network, and a pipeline with errors has no names. Everything is loaded when it is asked for.
 """
 
 from collections.abc import Iterator
@@ -49,6 +49,16 @@ def branches(context: typer.Context, incomplete: str) -> list[str]:
 def tags(context: typer.Context, incomplete: str) -> list[str]:
     """The tags of the repository in the folder, the newest versions first."""
     return fitting(_refs(context, "refs/tags"), incomplete)
+
+
+def shell_words(context: typer.Context, incomplete: str) -> list[str]:
+    """The words of ``headway shell`` for a run on a server, which the server's commands know."""
+    from importlib.metadata import entry_points
+
+    found: list[str] = []
+    for entry in entry_points(group="headway.remote_shells", name="complete"):
+        found.extend(entry.load()(context, incomplete))
+    return found
 
 
 def _folder(context: typer.Context) -> Path:

@@ -229,10 +229,26 @@ def init(folder: Annotated[Path, typer.Argument(help="The folder of the reposito
 
 @app.command()
 def shell(
-    folder: Annotated[Path, typer.Argument(help="The folder that `headway run` ran.")] = Path(),
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FOLDER | [REPO] RUN STEP",
+            help="RUN is a number, or the address of the run's page.",
+            autocompletion=completion.shell_words,
+            show_default=False,
+        ),
+    ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove what is kept, and open no shell.")] = False,
+    server: Annotated[
+        str, typer.Option(help="The server of RUN; by default HEADWAY_SERVER, or that of `headway login`.")
+    ] = "",
 ) -> None:
-    """Opens a shell in the step that failed, as `headway run --keep-on-failure` has kept it."""
-    from runner.cli.shell.shell import open_shell, remove_shell
+    """Opens a shell in a running step of a server, or in what `headway run --keep-on-failure` has kept here.
 
-    raise typer.Exit(remove_shell(folder) if remove else open_shell(folder))
+    With RUN and STEP: in that step of a server, by its name or number. REPO is by default that of the folder's remote.
+
+    Without them: in the step that failed here, in FOLDER or this folder.
+    """
+    from runner.cli.shell.choice import open_chosen_shell
+
+    raise typer.Exit(open_chosen_shell(words or (), server, remove=remove))

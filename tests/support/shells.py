@@ -28,6 +28,7 @@ class ShellClient:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self.shown, self.end, self.opened = b"", "", False
+        self.exit_status: int | None = None
 
     def type(self, text: str) -> None:
         """Types it."""
@@ -70,6 +71,7 @@ class ShellClient:
         said = json.loads(received)
         self.opened = self.opened or bool(said.get("opened"))
         self.end = said.get("end", "")
+        self.exit_status = said.get("exit_status")
 
 
 @contextmanager

@@ -25,6 +25,16 @@ class TerminalProgram:
         """Types at the terminal."""
         os.write(self._ours, keys)
 
+    def press_all(self, keys: bytes) -> None:
+        """Types more than the terminal takes at once."""
+        left = memoryview(keys)
+        while left:
+            left = left[os.write(self._ours, left) :]
+
+    def settings(self) -> object:
+        """How the terminal treats what is typed and shown."""
+        return termios.tcgetattr(self._ours)
+
     def resize(self, columns: int, lines: int) -> None:
         """Changes the size of the terminal's window."""
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
@@ -33,7 +43,10 @@ class TerminalProgram:
     def read_until(self, word: bytes) -> bytes:
         """Reads on until the terminal has shown the word."""
         while word not in self.shown:
-            self.shown += os.read(self._ours, 65536)
+            try:
+                self.shown += os.read(self._ours, 65536)
+            except OSError:  # the program has ended
+                raise AssertionError(f"{word!r} is not in {self.shown!r}") from None
         return self.shown
 
     def read_all(self) -> bytes:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from runner.network.egress import server_egress
+from runner.network.egress import EgressSettings, server_egress
 from web.client.servers import Server
 from workers.errors import StartError
 from workers.forges.http import make_client
@@ -61,13 +61,17 @@ class _Answer(NamedTuple):
 @contextmanager
 def connected(server: Server) -> Iterator["Api"]:
     """The API of the server. Proxies and HEADWAY_CA_FILE are those of the environment. Raises StartError."""
+    with make_client(egress_of_environment()) as client:
+        yield Api(client, server)
+
+
+def egress_of_environment() -> EgressSettings:
+    """The proxies and the CA of a command. Raises StartError."""
     ca_file = os.environ.get("HEADWAY_CA_FILE")
     try:
-        company = server_egress(os.environ, Path(ca_file) if ca_file else None, step_proxy=False)
+        return server_egress(os.environ, Path(ca_file) if ca_file else None, step_proxy=False)
     except ValueError as error:
         raise StartError(str(error)) from None
-    with make_client(company) as client:
-        yield Api(client, server)
 
 
 class Api:

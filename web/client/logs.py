@@ -115,7 +115,7 @@ class LogReader:
 
 def _steps_of(run: Mapping[str, Any], step: str, *, required: bool) -> _Found:
     """The steps with their titles, in their order; with ``step`` those of that name. Raises StartError."""
-    found = list(_all_steps(run))
+    found = list(steps_with_titles(run))
     chosen = [(title, each) for title, each in found if step in {"", title, each["name"]}]
     if step and not chosen and required:
         names = ", ".join(repr(title) for title, _ in found[:20]) or "none"
@@ -123,7 +123,8 @@ def _steps_of(run: Mapping[str, Any], step: str, *, required: bool) -> _Found:
     return chosen
 
 
-def _all_steps(run: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def steps_with_titles(run: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The steps of a run, as the API has it, each with its name; with that of its job where there are several."""
     several = len(run["jobs"]) > 1
     for job in run["jobs"]:
         values = ", ".join(job["cell"].values())

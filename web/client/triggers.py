@@ -22,7 +22,7 @@ _FORM = "Copy it from the browser, such as https://ci.example.com/repos/team/app
 def trigger_of_run(url: str) -> Trigger:
     """What started the run that has its page at this address. Raises StepError."""
     try:
-        base, repo, number = _parts(url)
+        base, repo, number = run_in_address(url, "--like")
         with connected(find_server(base, os.environ)) as api:
             found = api.get(f"{run_path(repo, number)}/trigger")
     except StartError as error:
@@ -34,15 +34,15 @@ def trigger_of_run(url: str) -> Trigger:
         raise StepError(Reason.INVALID_PIPELINE, sentence) from None
 
 
-def _parts(url: str) -> tuple[str, str, int]:
-    """The server's address, the repository, and the run's number. Raises StartError."""
+def run_in_address(url: str, source: str) -> tuple[str, str, int]:
+    """The server's address, the repository, and the run's number. Raises StartError, which names ``source``."""
     try:
         parts = urlsplit(url)
     except ValueError:
         parts = urlsplit("")
     found = _RUN.fullmatch(parts.path)
     if found is None or parts.scheme not in {"http", "https"}:
-        raise StartError(f"--like is no address of a run's page: {url[:200]!r}. {_FORM}")
+        raise StartError(f"{source} is no address of a run's page: {url[:200]!r}. {_FORM}")
     base = parts._replace(path=found["base"], query="", fragment="").geturl()
     return base, unquote(found["repo"]), int(found["number"])
 

@@ -66,7 +66,7 @@ def _said(body: bytes) -> str:
 
 def make_client(company: EgressSettings = NO_EGRESS_SETTINGS) -> httpx2.Client:
     """The HTTP client. It follows no redirects by itself: the token must not reach another host."""
-    trusted = company.ca.tls_context() if company.ca else _public_tls()
+    trusted = tls_context(company)
     proxies = {} if "*" in company.own.direct else company.own.urls
     routes: dict[str, httpx2.BaseTransport | None] = {
         f"{name.partition('_')[0].lower()}://": httpx2.HTTPTransport(verify=trusted, proxy=url)
@@ -78,6 +78,11 @@ def make_client(company: EgressSettings = NO_EGRESS_SETTINGS) -> httpx2.Client:
     return httpx2.Client(
         timeout=timeout, headers={"user-agent": "headway"}, trust_env=False, verify=trusted, mounts=routes
     )
+
+
+def tls_context(company: EgressSettings) -> ssl.SSLContext:
+    """Trusts the private CA, if there is one, else what the library trusts by default."""
+    return company.ca.tls_context() if company.ca else _public_tls()
 
 
 @cache

@@ -13,6 +13,7 @@ from workers.secrets.vault import Vault, VaultError
 from workers.shells.limits import COLUMNS_MAX, ROWS_MAX
 
 REQUEST_BYTES_MAX = 4 * 1024
+_STATUS_DIGITS_MAX = 3
 BROWSER_LEFT = "The browser has closed the shell."
 """The end of a shell that no process waits for."""
 
@@ -56,6 +57,28 @@ class Size:
     def message(self) -> Message:
         """Tells the worker of this size."""
         return Message(Kind.SIZE, f"{self.rows} {self.columns}".encode())
+
+
+@dataclass(frozen=True)
+class End:
+    """How a shell has ended; ``exit_status`` is its own, and None where it was ended."""
+
+    sentence: str
+    exit_status: int | None = None
+
+    def message(self) -> Message:
+        """The last message of the worker. The status stands behind a newline: older web servers show it as it is."""
+        status = "" if self.exit_status is None else self.exit_status
+        return Message(Kind.END, f"{self.sentence}\n{status}".encode())
+
+
+def end_in(message: Message) -> End:
+    """What a message of the kind END says; a worker of before the exit status says only the sentence."""
+    text = message.data.decode(errors="replace")
+    sentence, found, status = text.rpartition("\n")
+    if not found:
+        return End(text)
+    return End(sentence, int(status) if status.isdecimal() and len(status) <= _STATUS_DIGITS_MAX else None)
 
 
 def size_in(message: Message) -> Size:

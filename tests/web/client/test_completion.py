@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from pipelines.state import PASSED
+from runner.events import StepFinished, StepStarted
 from tests.web.conftest import REPO, Site, serving
 from web.cli import completion
 from web.client.servers import Server, keep_token
@@ -45,6 +47,17 @@ def test_repositories_and_the_newest_runs_of_one(server: str, site: Site) -> Non
     assert completion.runs(context(repo=REPO), "1") == ["12", "11", "10", "1"]
     assert completion.runs(context(repo="acme/none"), "") == []
     assert completion.runs(context(), "") == []
+
+
+def test_the_words_of_a_shell_are_repository_run_and_a_running_step(server: str, site: Site) -> None:
+    with site.begin().recorder() as record:
+        record(StepStarted(1))
+        record(StepFinished(1, PASSED))
+        record(StepStarted(2))
+    for words, said in (
+        ([], [REPO]), ([REPO], ["1"]), ([REPO, "1"], ["test"]), ([REPO, "x"], []), ([REPO, "1", "test"], []),
+    ):  # fmt: skip
+        assert completion.shell_words(context("shell", words=words), REPO[:7] if not words else "") == said
 
 
 def test_without_a_named_server_only_the_commands_for_servers_ask_the_one_of_the_login(
@@ -92,7 +105,10 @@ def test_a_name_that_a_shell_takes_for_more_is_not_offered(monkeypatch: pytest.M
         assert completion.repos(context(), "a") == ["a/ok"]
 
 
-@pytest.mark.parametrize(("line", "said"), [("headway logs acme/h", [REPO]), (f"headway rerun {REPO} ", ["1"])])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("headway logs acme/h", [REPO]), (f"headway rerun {REPO} ", ["1"]), (f"headway shell {REPO} ", ["1"])],
+)
 def test_a_shell_gets_the_names(server: str, site: Site, line: str, said: list[str]) -> None:
     site.queue()
     words = line.split(" ")

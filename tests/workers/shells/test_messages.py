@@ -8,11 +8,13 @@ from workers.shells.limits import COLUMNS_MAX, ROWS_MAX
 from workers.shells.messages import (
     REQUEST_BYTES_MAX,
     Direction,
+    End,
     Kind,
     Message,
     OpenRequest,
     Sealer,
     Size,
+    end_in,
     request_in,
     sealed_request,
     size_in,
@@ -88,3 +90,13 @@ def test_a_request_may_be_so_long_and_no_longer(vault: Vault) -> None:
 def test_a_terminal_has_so_many_rows_and_columns(asked: Size, given: Size) -> None:
     assert asked.bounded() == given
     assert size_in(asked.message()) == given
+
+
+@pytest.mark.parametrize("end", [End("It ended.", 0), End("It ended.", 255), End("The end.\nOf 2"), End("")])
+def test_an_end_has_a_sentence_and_the_exit_status_if_there_is_one(end: End) -> None:
+    assert end_in(end.message()) == end
+
+
+def test_an_end_of_a_worker_that_knows_no_exit_status_is_its_sentence() -> None:
+    assert end_in(Message(Kind.END, b"The step has ended.")) == End("The step has ended.")
+    assert end_in(Message(Kind.END, b"x\n1234")) == End("x")

@@ -54,11 +54,23 @@ def shell_place(services: OperationServices, actor: Actor, step_id: int) -> Shel
     with reading(services.engine) as session:
         found = step_with_id(session, actor, step_id)
         if found.step.state is not State.RUNNING:
-            raise ConflictError(f"The step {found.step.name} does not run now, so there is no shell to open in it.")
+            url = services.settings.run_url(found.repo.name, found.run.number)
+            sentence = f"The step {found.step.name} does not run now, so there is no shell to open in it."
+            raise ConflictError(f"{sentence}{_hint(found.step, url)}")
         if found.step.kind in WITHOUT_CONTAINER:
             raise ConflictError(f"The step {found.step.name} is a {found.step.kind}, which has no container.")
         target = f"{found.repo.name} #{found.run.number}: {found.step.name}"
         return ShellPlace(step_id, found.job.id, found.job.attempt, found.step.number, target)
+
+
+def _hint(step: Step, url: str) -> str:
+    """How to look into a step that has failed."""
+    if step.state is not State.FAILED:
+        return ""
+    return (
+        f" It has failed. To look into it, run it on your computer: headway run --like {url} --keep-on-failure, "
+        "and then headway shell."
+    )
 
 
 def may_go_on(services: OperationServices, actor: Actor, place: ShellPlace) -> bool:

@@ -31,6 +31,7 @@ from workers.shells.messages import (
     Sealer,
     Size,
     channel_of,
+    end_in,
     list_key,
     sealed_request,
 )
@@ -65,6 +66,7 @@ class ShellRelay:
         self._unsealer = Sealer(services.vault, self._shell, Direction.OUT)
         self._sending = asyncio.Lock()
         self._opened = self._worker_ended = False
+        self._exit_status: int | None = None
 
     async def run(self, size: Size) -> str:
         """Opens the shell, and relays until it has ended. The sentence that says why."""
@@ -104,9 +106,9 @@ class ShellRelay:
         return STOPPED if why == BROWSER_LEFT and self._services.stopping.is_set() else why
 
     async def say_end(self, sentence: str) -> None:
-        """Tells the browser, if it is still there."""
+        """Tells the browser, if it is still there. With the shell's exit status where it has one."""
         with suppress(WebSocketDisconnect, RuntimeError):
-            await self._websocket.send_text(json.dumps({"end": sentence}))
+            await self._websocket.send_text(json.dumps({"end": sentence, "exit_status": self._exit_status}))
 
     async def _from_browser(self) -> str:
         while True:
@@ -167,7 +169,9 @@ class ShellRelay:
                 await self._to_page({"type": "websocket.send", "bytes": message.data})
             case Kind.END:
                 self._worker_ended = True
-                return message.data.decode(errors="replace")
+                end = end_in(message)
+                self._exit_status = end.exit_status
+                return end.sentence
             case _:
                 pass
         return None

@@ -1,7 +1,8 @@
 """The WebSocket of a shell in a running step.
 
 Binary messages are bytes of the terminal, in both directions. Text messages are JSON: ``{"rows": 24, "columns": 80}``
-from the browser, ``{"opened": true}`` and at last ``{"end": sentence}`` to it.
+from the browser, ``{"opened": true}`` and at last ``{"end": sentence, "exit_status": 0}`` to it; the status is
+null where the shell did not end by itself.
 """
 
 import time

@@ -19,7 +19,18 @@ from runner.docker.streams.attach import Attached, readable
 from runner.errors import MachineError, StepError
 from workers.secrets.vault import Vault, VaultError
 from workers.shells import limits
-from workers.shells.messages import BROWSER_LEFT, Direction, Kind, Message, OpenRequest, Sealer, Size, list_key, size_in
+from workers.shells.messages import (
+    BROWSER_LEFT,
+    Direction,
+    End,
+    Kind,
+    Message,
+    OpenRequest,
+    Sealer,
+    Size,
+    list_key,
+    size_in,
+)
 
 POLL_S = 0.02
 _INPUTS_AT_ONCE = 16
@@ -87,12 +98,13 @@ class ShellSession:
         self._received = Sealer(vault, request.shell, Direction.IN)
         self._container, self._exec_id, self._pid = "", "", b""
         self._backlog = 0
+        self._exit_status: int | None = None
         self._waiting = b""
         self._began_s = self._typed_s = self._received_s = self._said_s = time.monotonic()
 
     def refuse(self, sentence: str) -> None:
         """Opens no shell, and says why. Raises RedisError."""
-        self._send(Message(Kind.END, sentence.encode()))
+        self._send(End(sentence, self._exit_status).message())
 
     def run(self) -> None:
         """Opens the shell, relays what comes and goes, and ends it."""
@@ -253,6 +265,7 @@ class ShellSession:
             return NO_SHELL
         if code is None or not self._is_running():
             return STEP_ENDED
+        self._exit_status = code
         return f"The shell has ended with exit status {code}."
 
     def _is_running(self) -> bool:

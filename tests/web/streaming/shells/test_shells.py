@@ -72,11 +72,13 @@ def test_a_writer_types_into_a_running_step(site: Site, live_url: str, worker: P
         client.until(b"now-20x90")
         client.type("exit 5\n")
         assert client.until_end() == "The shell has ended with exit status 5."
+        assert client.exit_status == 5
         assert client.opened
         assert not client.shown[:1].isdigit(), "its first line is for the worker"
         with shell(live_url, running.step.id, writer) as second:
             second.type(END)
             assert second.until_end() == "The step has ended, and the shell with it."
+            assert second.exit_status is None
     done = running.finished()
     assert done.steps[0].state is State.PASSED
     with done.log() as log:
