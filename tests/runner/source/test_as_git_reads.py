@@ -281,6 +281,6 @@ def test_a_submodule_without_an_address_is_the_commits_fault(here: Here) -> None
     here.git("commit", "-q", "--allow-empty", "-m", "x", at=inner)
     here.git("add", "vend")
     here.git("commit", "-q", "-m", "y")
-    with pytest.raises(StepError, match="the submodule vend has no address in .gitmodules; add it there") as no:
+    with pytest.raises(StepError, match=r"the submodule vend has no address in \.gitmodules; add it there") as no:
         here.tree.check_out(here.place / "out", Checkout(submodules=True))
     assert no.value.reason is Reason.COMMIT_MISSING
