@@ -20,6 +20,7 @@ from pipelines.environment.variables import StepIdentity
 from pipelines.images import image_names
 from pipelines.images.build_values import wrong_values
 from pipelines.images.own_images import is_own_image
+from pipelines.interpolation.operators import MADE_TAG_CHARACTERS_MAX
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, ComposeService, Failure, PluginStep, Push, PushStep
 from pipelines.step_options.ready import Ready
 from pipelines.step_options.retry_policy import Retry
@@ -177,6 +178,17 @@ def dockerfiles(build: Build, *, of_plugin: bool = False) -> tuple[str, str]:
     return (normpath(name), beside) if of_plugin else (beside, "")
 
 
+def _tag_hint(tag: str) -> str:
+    """What makes a tag of a text that is none. ``@tag`` changes its value alone, not what stands around it."""
+    if len(tag) > image_names.TAG_CHARACTERS_MAX:
+        return (
+            f"${{NAME@tag}} is at most {MADE_TAG_CHARACTERS_MAX} characters of any value: shorten what stands around it"
+        )
+    if image_names.is_tag(f"x{tag[1:]}"):
+        return "begin it with a letter, a digit or '_'"
+    return "${CI_COMMIT_BRANCH@tag} makes one of any branch"
+
+
 def _push(job: JobInput, candidate: StepCandidate, push: Push) -> plan.PushStep:
     where = (candidate.group, candidate.index, "push")
     repos = tuple(dict.fromkeys(image_names.repo_at(push.registry, repo) for repo in push.repo))
@@ -190,8 +202,9 @@ def _push(job: JobInput, candidate: StepCandidate, push: Push) -> plan.PushStep:
     wanted = push_tags(job, push)
     for tag in wanted:
         if why := image_names.why_no_tag(tag):
+            index = push.tags.index(tag) if tag in push.tags else 0
             message = f"'{visible_line(tag)}' is not a tag: {why}"
-            job.diagnostics.error(job.place(*where, "tags"), message, "${CI_COMMIT_BRANCH@tag} makes one of any branch")
+            job.diagnostics.error(job.place(*where, "tags", index), message, _tag_hint(tag))
     if push.tags_file and not image_names.is_in_checkout(push.tags_file):
         message = f"'tags_file' is a file of the checkout, not '{push.tags_file}'"
         job.diagnostics.error(job.place(*where, "tags_file"), message, "write its path from there, for example .tags")

@@ -429,8 +429,8 @@ def test_wrong_tags_and_repositories_are_refused() -> None:
     problems = problems_of(text)
     assert problems[0].startswith("1:59: error: 'Me/App' is not a repository's name; write")
     assert [problem.split(";")[0] for problem in problems[1:]] == [
-        "1:79: error: '-a' is not a tag: it begins with '-'",
-        "1:79: error: 'a b' is not a tag: it has a ' '",
+        "1:80: error: '-a' is not a tag: it begins with '-'",
+        "1:88: error: 'a b' is not a tag: it has a ' '",
     ]
 
 
