@@ -147,6 +147,7 @@ def _build(job: JobInput, candidate: StepCandidate, build: Build) -> plan.BuildS
         place = job.located.key_place(*where, wrong.key, *(() if wrong.part is None else (wrong.part,)))
         job.diagnostics.error(place, f"{wrong.message} in step '{candidate.name}'", wrong.hint)
     first, second = dockerfiles(build, of_plugin=candidate.of_plugin)
+    _check_inside(job, build, where, "" if build.dockerfile_inline else first)
     return plan.BuildStep(
         **_common(candidate),
         context=build.context,
@@ -166,6 +167,21 @@ def _build(job: JobInput, candidate: StepCandidate, build: Build) -> plan.BuildS
         network=build.network,
         names=tuple(sorted(candidate.provides)),
     )
+
+
+def _check_inside(job: JobInput, build: Build, where: tuple[str | int, ...], dockerfile: str) -> None:
+    """Refuses what the build would refuse, in the same words: a link in the checkout can still lead out of it."""
+    places = (("context", "build context", build.context), ("dockerfile", "Dockerfile", dockerfile))
+    for key, what, path in places:
+        if leads_out(path):
+            message = f"the {what} {path!r} leads out of the repository"
+            job.diagnostics.error(job.place(*where, key), message, "it must stay inside")
+            return
+
+
+def leads_out(path: str) -> bool:
+    """Does a path, relative to the checkout, lead out of it by what is written?"""
+    return path.startswith("/") or normpath(path).split("/")[0] == ".."
 
 
 def dockerfiles(build: Build, *, of_plugin: bool = False) -> tuple[str, str]:
