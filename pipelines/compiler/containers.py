@@ -63,7 +63,7 @@ def _directory(job: JobInput, options: Options) -> str:
 def _environment(job: JobInput, options: Options, identity: StepIdentity) -> dict[str, EnvValue]:
     base = step_environment(job.trigger, job.context, identity, job.run_variables)
     if isinstance(options, CommandsStep) and options.sources:
-        base = same_in_all_runs(base)
+        base = same_in_all_runs(base, identity.cell)
     settings = {} if isinstance(options, CommandsStep) else options.settings
     scripts = () if isinstance(options, PluginStep) else options.commands
     if isinstance(options, Service) and options.ready and options.ready.command:

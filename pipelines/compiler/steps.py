@@ -20,6 +20,7 @@ from pipelines.environment.variables import StepIdentity
 from pipelines.images import image_names
 from pipelines.images.build_values import wrong_values
 from pipelines.images.own_images import is_own_image
+from pipelines.interpolation.operators import MADE_TAG_CHARACTERS_MAX
 from pipelines.model.workflow import Build, BuildStep, CommandsStep, ComposeService, Failure, PluginStep, Push, PushStep
 from pipelines.step_options.ready import Ready
 from pipelines.step_options.retry_policy import Retry
@@ -146,6 +147,7 @@ def _build(job: JobInput, candidate: StepCandidate, build: Build) -> plan.BuildS
         place = job.located.key_place(*where, wrong.key, *(() if wrong.part is None else (wrong.part,)))
         job.diagnostics.error(place, f"{wrong.message} in step '{candidate.name}'", wrong.hint)
     first, second = dockerfiles(build, of_plugin=candidate.of_plugin)
+    _check_inside(job, build, where, "" if build.dockerfile_inline else first)
     return plan.BuildStep(
         **_common(candidate),
         context=build.context,
@@ -167,6 +169,21 @@ def _build(job: JobInput, candidate: StepCandidate, build: Build) -> plan.BuildS
     )
 
 
+def _check_inside(job: JobInput, build: Build, where: tuple[str | int, ...], dockerfile: str) -> None:
+    """Refuses what the build would refuse, in the same words: a link in the checkout can still lead out of it."""
+    places = (("context", "build context", build.context), ("dockerfile", "Dockerfile", dockerfile))
+    for key, what, path in places:
+        if leads_out(path):
+            message = f"the {what} {path!r} leads out of the repository"
+            job.diagnostics.error(job.place(*where, key), message, "it must stay inside")
+            return
+
+
+def leads_out(path: str) -> bool:
+    """Does a path, relative to the checkout, lead out of it by what is written?"""
+    return path.startswith("/") or normpath(path).split("/")[0] == ".."
+
+
 def dockerfiles(build: Build, *, of_plugin: bool = False) -> tuple[str, str]:
     """Where the Dockerfile is looked for, from the checkout: as in Compose beside the context.
 
@@ -175,6 +192,17 @@ def dockerfiles(build: Build, *, of_plugin: bool = False) -> tuple[str, str]:
     name = build.dockerfile or "Dockerfile"
     beside = normpath(join(build.context, name))
     return (normpath(name), beside) if of_plugin else (beside, "")
+
+
+def _tag_hint(tag: str) -> str:
+    """What makes a tag of a text that is none. ``@tag`` changes its value alone, not what stands around it."""
+    if len(tag) > image_names.TAG_CHARACTERS_MAX:
+        return (
+            f"${{NAME@tag}} is at most {MADE_TAG_CHARACTERS_MAX} characters of any value: shorten what stands around it"
+        )
+    if image_names.is_tag(f"x{tag[1:]}"):
+        return "begin it with a letter, a digit or '_'"
+    return "${CI_COMMIT_BRANCH@tag} makes one of any branch"
 
 
 def _push(job: JobInput, candidate: StepCandidate, push: Push) -> plan.PushStep:
@@ -190,8 +218,9 @@ def _push(job: JobInput, candidate: StepCandidate, push: Push) -> plan.PushStep:
     wanted = push_tags(job, push)
     for tag in wanted:
         if why := image_names.why_no_tag(tag):
+            index = push.tags.index(tag) if tag in push.tags else 0
             message = f"'{visible_line(tag)}' is not a tag: {why}"
-            job.diagnostics.error(job.place(*where, "tags"), message, "${CI_COMMIT_BRANCH@tag} makes one of any branch")
+            job.diagnostics.error(job.place(*where, "tags", index), message, _tag_hint(tag))
     if push.tags_file and not image_names.is_in_checkout(push.tags_file):
         message = f"'tags_file' is a file of the checkout, not '{push.tags_file}'"
         job.diagnostics.error(job.place(*where, "tags_file"), message, "write its path from there, for example .tags")

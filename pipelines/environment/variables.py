@@ -195,9 +195,11 @@ def step_environment(
 
     The runner adds those that are known only when the step runs (AT_RUN_TIME), ``with_number`` adds CI_WORKFLOW_NUMBER.
     A plugin also gets Drone's names; a container with commands gets the matrix cell and a manual run's inputs.
-    ``run`` are the ``run_variables``, if the caller has them already.
+    An axis of the matrix takes the place of a variable of its name, as it does in the file and in ``evaluate``; in a
+    plugin too, whose other axes are not in its environment. ``run`` are the ``run_variables``, if the caller has them.
     """
     run = run or run_variables(trigger, context)
+    axes = {name: value for name, value in step.cell.items() if name in OWN_NAMES}
     own = {
         "CI_SYSTEM_NAME": context.system_name,
         "CI_WORKFLOW_NAME": step.workflow,
@@ -206,16 +208,19 @@ def step_environment(
         "CI_STEP_NUMBER": str(step.number),
         "CI_WORKSPACE": step.workspace,
     }
-    extra = drone_variables(run, step) if step.kind == "plugin" else {**trigger.inputs, **step.cell}
-    return {name: value for name, value in {**extra, **run, **own}.items() if value}
+    extra = drone_variables({**run, **axes}, step) if step.kind == "plugin" else {**trigger.inputs, **step.cell}
+    return {name: value for name, value in {**extra, **run, **own, **axes}.items() if value}
 
 
 _OF_ONE_RUN = ("CI_COMMIT_", "CI_PIPELINE_", "CI_PREV_", "CI_SYSTEM_HOST", "CI_SYSTEM_VERSION")
 
 
-def same_in_all_runs(variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables without those that say which run it is, and where: a step that is reused must not see them."""
-    return {name: value for name, value in variables.items() if not name.startswith(_OF_ONE_RUN)}
+def same_in_all_runs(variables: Mapping[str, str], cell: Mapping[str, str]) -> dict[str, str]:
+    """The variables without those that say which run it is, and where: a step that is reused must not see them.
+
+    An axis of the matrix stays, also one with the name of such a variable: its values are those of the file.
+    """
+    return {name: value for name, value in variables.items() if name in cell or not name.startswith(_OF_ONE_RUN)}
 
 
 DRONE = {

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pipelines.matching.glob import prefix_lengths
 
 RESULT_CHARACTERS_MAX = 1024 * 1024
-TAG_CHARACTERS_MAX = 128
+MADE_TAG_CHARACTERS_MAX = 100  # an image's tag has at most 128: this leaves some for what the file writes around it
 _DIGEST_CHARACTERS = 8
 
 Operator = Callable[[str, Sequence[str]], str]
@@ -104,10 +104,10 @@ def image_tag(value: str, _: Sequence[str]) -> str:
     have the same tag.
     """
     tag = re.sub(r"[^A-Za-z0-9_.-]+", "-", value).lstrip(".-")
-    if not value or (tag and value.isascii() and len(tag) <= TAG_CHARACTERS_MAX):
+    if not value or (tag and value.isascii() and len(tag) <= MADE_TAG_CHARACTERS_MAX):
         return tag
     digest = sha256(value.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]
-    kept = tag[: TAG_CHARACTERS_MAX - _DIGEST_CHARACTERS - 1].rstrip("-")
+    kept = tag[: MADE_TAG_CHARACTERS_MAX - _DIGEST_CHARACTERS - 1].rstrip("-")
     return f"{kept}-{digest}" if kept else digest
 
 

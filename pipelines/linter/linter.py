@@ -1,5 +1,6 @@
 """Lints pipeline files: compiles them for sample triggers of every event that they serve, and applies the rules."""
 
+import re
 from collections.abc import Collection, Sequence
 
 from pipelines.compiler.inputs import with_inputs
@@ -33,6 +34,7 @@ STEPS_PLANNED_COUNT_MAX = 2_000
 READ_CHARACTERS_MAX = 128 * 1024
 CELLS_CHARACTERS_MAX = 128 * 1024
 
+_TAG_OF_A_TRIGGER = re.compile(r"^'.*' (?=is not a tag)")
 _NOW_S = 1_700_000_000
 _REPO = RepoInfo(
     "owner/name",
@@ -85,7 +87,8 @@ def _without_repeats(problems: list[Problem]) -> list[Problem]:
     seen: set[tuple[str, int, int, str, Level]] = set()
     kept = []
     for problem in problems:
-        key = (problem.file, problem.line, problem.column, problem.message.split(": the ")[0], problem.level)
+        message = _TAG_OF_A_TRIGGER.sub("", problem.message.split(": the ")[0])
+        key = (problem.file, problem.line, problem.column, message, problem.level)
         if key not in seen:
             seen.add(key)
             kept.append(problem)

@@ -8,7 +8,7 @@ from pipelines.compiler.checkout import is_git
 from pipelines.compiler.job_input import JobInput, WorkflowItem
 from pipelines.compiler.jobs import RESERVED_LABELS
 from pipelines.compiler.plugins.build_plugins import is_build_plugin, starts_docker, why_not_native
-from pipelines.compiler.steps import dockerfiles
+from pipelines.compiler.steps import dockerfiles, leads_out
 from pipelines.images import cache_export
 from pipelines.images.host_options import build_keys, container_keys
 from pipelines.images.image_names import why_no_image
@@ -173,8 +173,9 @@ def _cache_export(job: JobInput, item: WorkflowItem) -> None:
 
 def _dockerfile(job: JobInput, item: WorkflowItem, build: Build) -> None:
     """Says which file is built, where the root has one that could be meant as well."""
-    if normpath(build.context) != "." and not build.dockerfile_inline:
-        message = f"{item.label} builds the file {dockerfiles(build)[0]} of the repository"
+    file = dockerfiles(build)[0]
+    if normpath(build.context) != "." and not build.dockerfile_inline and not leads_out(file):
+        message = f"{item.label} builds the file {file} of the repository"
         hint = "'dockerfile' is a path from the context: with ../ it can be outside of it"
         job.diagnostics.hint(job.place(*item.where, "build"), message, hint)
 

@@ -1,10 +1,11 @@
 """Warnings of what is accepted and does something else than its author expects."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from pipelines.compiler.job_input import JobInput, WorkflowItem
 from pipelines.environment.variables import OWN_NAMES
+from pipelines.linter.patterns import warn_of_patterns
 from pipelines.matching.expressions import ExpressionError, names_in
 from pipelines.model.conditions import Condition
 from pipelines.model.workflow import BuildStep, CommandsStep, ComposeService, PluginStep, PushStep, Service
@@ -15,10 +16,8 @@ from pipelines.syntax.nodes import ListNode, MapNode, Node, ScalarNode
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _OF_IMAGES = frozenset({"PATH", "HOME", "PWD", "USER", "LD_LIBRARY_PATH"})
-_COMMA = re.compile(r",\s+")
 # A reader of Go, as Woodpecker's is, makes a number of these.
 _NUMBER_IN_GO = re.compile(r"[-+]?(?:0[0-9]+|0[bB][01_]+|[0-9]+(?:_[0-9]+)+)")
-_PATTERNS = ("branch", "ref", "repo", "instance", "platform", "cron", "path")
 
 
 def warn_of_surprises(job: JobInput) -> None:
@@ -38,12 +37,10 @@ def warn_of_surprises(job: JobInput) -> None:
             _numbers(job, node.by_key["settings"])
 
 
-def _conditions(job: JobInput, where: tuple[str | int, ...], conditions: Iterable[Condition]) -> None:
+def _conditions(job: JobInput, where: tuple[str | int, ...], conditions: Sequence[Condition]) -> None:
     axes = set(job.cell)
+    warn_of_patterns(job, where, conditions)
     for index, condition in enumerate(conditions):
-        for key in _PATTERNS:
-            patterns = getattr(condition, key)
-            _commas(job, (*where, index, key), key, (*patterns.include, *patterns.exclude))
         for name in condition.matrix:
             if name not in axes:
                 _axis(job, (*where, index, "matrix", name), name, axes)
@@ -79,14 +76,6 @@ def _steps_for_success(job: JobInput) -> None:
             message = f"{item.label} never runs: it is for success, and the workflow runs only after a failure"
             place = job.located.key_place(*item.where, "when")
             job.diagnostics.warning(place, message, "remove one of the conditions, or widen it")
-
-
-def _commas(job: JobInput, where: tuple[str | int, ...], key: str, patterns: Iterable[str]) -> None:
-    for pattern in patterns:
-        if _COMMA.search(pattern) and "{" not in pattern:
-            listed = ", ".join(_COMMA.split(pattern))
-            message = f"'{pattern}' is one pattern with a comma in it"
-            job.diagnostics.warning(job.place(*where), message, f"write {key}: [{listed}]")
 
 
 def _axis(job: JobInput, where: tuple[str | int, ...], name: str, axes: set[str]) -> None:

@@ -8,7 +8,9 @@ _TOP_KEYS = {
     "GitHub Actions": {"on", "jobs"},
     "CircleCI": {"version", "jobs"},
     "GitLab CI": {"stages"},
+    "Kubernetes or Tekton": {"apiVersion", "kind"},
 }
+_COMPOSE = "Docker Compose"  # no CI system, and a step can run its files
 _IMPORTED = ("GitHub Actions", "GitLab CI")
 
 KEYS = {
@@ -58,6 +60,8 @@ def system_of(top_keys: Collection[str]) -> str:
 
 def foreign_file(system: str, path: str) -> tuple[str, str]:
     """What to say of a file of another system, and what to do."""
+    if system == _COMPOSE:
+        return "this is a Compose file, not a pipeline file", f"a step runs it: compose: {path.rpartition('/')[2]}"
     remedy = "docs/using/coming-from.md says how to write it in a .headway.yml"
     if system in _IMPORTED:
         remedy = f"`headway import {path}` writes it anew below .headway/, and docs/using/coming-from.md has more"

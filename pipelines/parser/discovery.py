@@ -39,6 +39,10 @@ _OTHER_FILES = (
     (re.compile(r"(?:^|/)\.buildkite/"), "Buildkite"),
     (re.compile(r"(?:^|/)\.cirrus\.ya?ml$"), "Cirrus CI"),
     (re.compile(r"(?:^|/)Jenkinsfile$"), "Jenkins"),
+    (re.compile(r"(?:^|/)\.?appveyor\.ya?ml$"), "AppVeyor"),
+    (re.compile(r"(?:^|/)cloudbuild\.(?:ya?ml|json)$"), "Google Cloud Build"),
+    (re.compile(r"(?:^|/)\.tekton/"), "Tekton"),
+    (re.compile(r"(?:^|/)(?:docker-)?compose(?:\.[\w.-]+)?\.ya?ml$"), "Docker Compose"),
 )
 
 

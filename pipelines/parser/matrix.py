@@ -14,6 +14,7 @@ CELLS_COUNT_MAX = 256
 ALL_CELLS_CHARACTERS_MAX = 1024 * 1024  # cells times characters of the file
 
 _REFERENCE = re.compile(r"\$\{([\w-]+)\}")
+_NO_EXCLUDE = "remove it, and list the combinations that run under 'include'"
 
 Cell = dict[str, str]
 
@@ -108,7 +109,14 @@ def _included(item: Node, diagnostics: Diagnostics) -> Cell:
 
 
 def _axis(key: ScalarNode, node: Node, diagnostics: Diagnostics) -> list[str]:
+    if key.text == "exclude" and _has_map(node):
+        message = "a matrix has no 'exclude': every combination of its axes is a job"
+        diagnostics.error(key.place, message, _NO_EXCLUDE)
+        return []
     if isinstance(node, ListNode):
+        if key.text == "exclude":
+            message = "'exclude' is an axis like any other here, and excludes no combination"
+            diagnostics.warning(key.place, message, _NO_EXCLUDE)
         if not node.items:
             message = f"the axis '{key.text}' of the matrix has no values and is ignored"
             diagnostics.warning(node.place, message, f"write {key.text}: [VALUE, VALUE], or remove it")
@@ -120,6 +128,10 @@ def _axis(key: ScalarNode, node: Node, diagnostics: Diagnostics) -> list[str]:
         node.place, f"the axis '{key.text}' of the matrix is a list of values, not {kind_name(node)}", hint
     )
     return []
+
+
+def _has_map(node: Node) -> bool:
+    return any(isinstance(each, MapNode) for each in (node.items if isinstance(node, ListNode) else [node]))
 
 
 def _value(node: Node, diagnostics: Diagnostics) -> str:

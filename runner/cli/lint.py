@@ -131,11 +131,10 @@ def _remote(root: Path) -> str:
 def _other_system(path: Path) -> str:
     """The other system that a file is for, by its place, or by keys that stand at the top of no pipeline file."""
     path = path.absolute()
-    if named := other_system_of(path.as_posix()):
-        return named
-    if not any(name.startswith(FOLDERS) for name in (path.name, path.parent.name)):
-        return system_of({key.decode() for key in _TOP_KEY.findall(_read(path))})
-    return ""
+    if any(name.startswith(FOLDERS) for name in (path.name, path.parent.name)):
+        return ""
+    named = other_system_of(path.as_posix())
+    return named or system_of({key.decode() for key in _TOP_KEY.findall(_read(path))})
 
 
 def _pipelines(paths: Sequence[Path]) -> list[_Pipeline]:

@@ -1,8 +1,10 @@
 """``docker/build-push-action`` and ``docker/metadata-action`` as ``build`` and ``push``."""
 
 import re
+from posixpath import join
 from typing import NamedTuple
 
+from pipelines.compiler.steps import leads_out
 from pipelines.importers.github.expressions.folding import fold
 from pipelines.importers.github.expressions.parser import Lit, Tree, UnreadableError, parse_condition
 from pipelines.importers.github.expressions.texts import Texts
@@ -89,15 +91,30 @@ def _tag(line: str, texts: Texts, keys: Keys) -> Value:
             return ""
 
 
-def images_of(keys: Keys, texts: Texts, known: dict[str, Names]) -> Images:
-    """What a step of ``docker/build-push-action`` builds and pushes."""
+def _places(keys: Keys, texts: Texts) -> dict[str, Value]:
+    """The context and the Dockerfile. What leads out of the checkout no build may read, so it is left out."""
     place = keys.place("context")
     context = keys.text("context").removeprefix("./").rstrip("/") or "."
     if "github.server_url" in context or context.startswith(("{{", "https:")):
         context = "."
+    if leads_out(context):
+        texts.remarks.warning(place, f"the context {context} is outside of the checkout; it is left out")
+        context = "."
     build: dict[str, Value] = {"context": texts.value(context, place)}
     if file := keys.text("file"):
-        build["dockerfile"] = texts.value(dockerfile_from(context, file.removeprefix("./")), place)
+        dockerfile = dockerfile_from(context, file.removeprefix("./"))
+        if leads_out(join(context, dockerfile)):
+            said = f"the Dockerfile {file} is outside of the checkout; it is left out"
+            texts.remarks.warning(keys.place("file"), said)
+        else:
+            build["dockerfile"] = texts.value(dockerfile, place)
+    return build
+
+
+def images_of(keys: Keys, texts: Texts, known: dict[str, Names]) -> Images:
+    """What a step of ``docker/build-push-action`` builds and pushes."""
+    place = keys.place("context")
+    build = _places(keys, texts)
     if target := keys.text("target"):
         build["target"] = texts.value(target, place)
     arguments = _lines(keys.text("build-args"))

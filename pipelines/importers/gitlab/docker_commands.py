@@ -3,8 +3,10 @@
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from posixpath import join
 from typing import NamedTuple
 
+from pipelines.compiler.steps import leads_out
 from pipelines.importers.images import dockerfile_from
 from pipelines.importers.yaml_text import Raw, Value
 
@@ -148,8 +150,12 @@ def _build(words: list[str], builds: list[dict[str, Value]], pushed: list[Raw], 
         raise _UnknownError
     context = _CHECKOUT.sub("", contexts[0]).removeprefix("./").rstrip("/") or "."
     build: dict[str, Value] = {"context": fill(context)}
-    if files := options.get("file"):
-        build["dockerfile"] = fill(dockerfile_from(context, _CHECKOUT.sub("", files[-1]).removeprefix("./")))
+    files = options.get("file", ["Dockerfile"])
+    dockerfile = dockerfile_from(context, _CHECKOUT.sub("", files[-1]).removeprefix("./"))
+    if leads_out(context) or leads_out(join(context, dockerfile)):
+        raise _UnknownError
+    if "file" in options:
+        build["dockerfile"] = fill(dockerfile)
     if arguments := options.get("arg"):
         pairs = (argument.partition("=") for argument in arguments)
         build["args"] = {name: fill(value if equals else f"${name}") for name, equals, value in pairs}

@@ -316,3 +316,15 @@ def test_branches_and_pull_requests_of_a_dockerfile_alone_are_not_pushed(trigger
 def test_an_invalid_repository_to_push_to_is_refused() -> None:
     with pytest.raises(InvalidPipelineError, match="'Me/App', where this repository pushes to, is not"):
         dockerfile_plan(Context(REPO, push_repo="Me/App"), push())
+
+
+@pytest.mark.parametrize("more", ["", ", sources: src"], ids=["plain", "that is reused"])
+def test_an_axis_with_the_name_of_a_variable_is_the_same_in_the_file_and_in_the_step(more: str) -> None:
+    text = f"""
+    matrix: {{CI_COMMIT_BRANCH: [a]}}
+    when: {{branch: main}}
+    steps: [{{name: t, image: i, commands: 'echo ${{CI_COMMIT_BRANCH}}', when: {{branch: main}}{more}}}]
+    """
+    (step,) = job_of(text).steps
+    assert commands_of(step) == ("echo a",)
+    assert value_of(container_of(step), "CI_COMMIT_BRANCH") == "a"

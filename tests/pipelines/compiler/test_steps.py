@@ -429,8 +429,8 @@ def test_wrong_tags_and_repositories_are_refused() -> None:
     problems = problems_of(text)
     assert problems[0].startswith("1:59: error: 'Me/App' is not a repository's name; write")
     assert [problem.split(";")[0] for problem in problems[1:]] == [
-        "1:79: error: '-a' is not a tag: it begins with '-'",
-        "1:79: error: 'a b' is not a tag: it has a ' '",
+        "1:80: error: '-a' is not a tag: it begins with '-'",
+        "1:88: error: 'a b' is not a tag: it has a ' '",
     ]
 
 
@@ -442,8 +442,6 @@ def test_wrong_tags_and_repositories_are_refused() -> None:
         ("{context: server, dockerfile: docker/Dockerfile}", "server/docker/Dockerfile"),
         ("{context: server, dockerfile: ../docker/Dockerfile}", "docker/Dockerfile"),
         ("{context: a/b, dockerfile: ./../../Dockerfile}", "Dockerfile"),
-        ("{context: server, dockerfile: ../../Dockerfile}", "../Dockerfile"),
-        ("{context: server, dockerfile: /Dockerfile}", "/Dockerfile"),
         ("{dockerfile: docker/Dockerfile}", "docker/Dockerfile"),
         ("", "Dockerfile"),
     ],
@@ -451,6 +449,23 @@ def test_wrong_tags_and_repositories_are_refused() -> None:
 def test_a_dockerfile_is_looked_for_beside_the_context(build: str, dockerfile: str) -> None:
     step = of_kind(BuildStep, step_of(f"steps:\n  - build: {build}\n"))
     assert (step.dockerfile, step.dockerfile_else) == (dockerfile, "")
+
+
+@pytest.mark.parametrize(
+    ("build", "inside"),
+    [
+        ("{context: a/.., dockerfile: ..x}", True),
+        ("{context: a, dockerfile: ../x}", True),
+        ("{context: a, dockerfile: ../../x}", False),
+        ("{context: a, dockerfile: /x}", False),
+        ("{context: .., dockerfile: x/x}", False),
+        ("{context: a/../.., dockerfile_inline: FROM a}", False),
+        ("{context: /a}", False),
+    ],
+)
+def test_a_build_that_leads_out_of_the_repository_is_refused_before_it_runs(build: str, inside: bool) -> None:
+    found = problems_of(f"steps:\n  - build: {build}\n")
+    assert inside is not any("leads out of the repository; it must stay inside" in problem for problem in found)
 
 
 def test_the_dockerfile_of_a_plugin_is_looked_for_in_the_checkout_then_beside_the_context() -> None:

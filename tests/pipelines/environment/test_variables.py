@@ -213,3 +213,13 @@ def test_an_ssh_clone_url_is_in_its_own_variable() -> None:
 )
 def test_skip_ci_in_a_commit_message_skips_the_run(trigger: Trigger, skipped: bool) -> None:
     assert skip_ci(trigger) is skipped
+
+
+@pytest.mark.parametrize("kind", ["commands", "plugin", "service"])
+def test_an_axis_takes_the_place_of_a_variable_of_its_name(kind: str) -> None:
+    step = StepIdentity("test", kind, 3, "build", "/headway/src", {"CI_COMMIT_BRANCH": "a", "CI_COMMIT_MESSAGE": ""})
+    found = step_environment(push(inputs={"CI_COMMIT_BRANCH": "x"}), CONTEXT, step)
+    assert found["CI_COMMIT_BRANCH"] == "a"
+    assert found.get("DRONE_BRANCH") == ("a" if kind == "plugin" else None)
+    assert "CI_COMMIT_MESSAGE" not in found
+    assert found["CI_COMMIT_SHA"] == SHA

@@ -6,7 +6,7 @@ from pipelines.context import PipelineFile
 from pipelines.linter.linter import lint_files
 from pipelines.plan import JobPlan
 from pipelines.trigger import Trigger
-from tests.support.pipelines import TRUSTED, event, plan_of_files, pull_request, push, tag
+from tests.support.pipelines import TRUSTED, event, plan_of_files, problems_of, pull_request, push, tag
 
 STEPS = "steps: [{name: s, image: 'i:1', commands: x}]"
 TRIGGERS = [push(), push("other"), tag(), pull_request(), event("cron", cron="nightly"), event("manual")]
@@ -121,8 +121,8 @@ def _outcomes(jobs: list[JobPlan]) -> list[tuple[bool, bool]]:
         ("1.0", "1.0"),
         ("null", "null"),
         ("a,b", "a-b"),
-        ("x" * 128, "x" * 128),
-        ("x" * 129, "x" * 119 + "-0ec9eb33"),
+        ("x" * 100, "x" * 100),
+        ("x" * 101, "x" * 91 + "-c675a2e6"),
         ("ein/größer", "ein-gr-er-3a4ec839"),
         ("日本", "cf2abf0c"),
         ("$(rm -rf /)\"'", "rm--rf-"),
@@ -137,3 +137,24 @@ def test_the_tag_that_a_hint_makes_of_a_branch_is_one(branch: str, tag: str, quo
     (job,) = plan_of_files({".headway.yml": text.format(advised)}, push(branch), TRUSTED).jobs
     assert job.steps[1].kind == "push"
     assert job.steps[1].tags == (tag,)
+
+
+def _push(tags: str) -> str:
+    return f"steps: [{{name: b, build: .}}, {{name: p, push: {{repo: r.example.org/a/b, tags: {tags}}}}}]"
+
+
+@pytest.mark.parametrize(("around", "fits"), [(28, True), (29, False)])
+def test_a_made_tag_leaves_28_characters_for_what_stands_around_it(around: int, fits: bool) -> None:
+    text = _push(f"'{'p' * around}${{CI_COMMIT_BRANCH@tag}}'")
+    found = problems_of(text, push("x" * 250), TRUSTED)
+    assert (found == []) is fits
+    remedy = "is at most 100 characters of any value: shorten what stands around it"
+    assert fits or ("it has 129 characters" in found[0] and found[0].endswith(remedy))
+
+
+def test_a_tag_that_is_wrong_for_every_branch_is_said_once_each_at_its_place() -> None:
+    text = _push("[.${CI_COMMIT_BRANCH@tag}, x, '-${CI_COMMIT_BRANCH@tag}']") + "\nwhen: [{branch: [main, dev, 'v*']}]"
+    found = [problem for problem in lint_files([PipelineFile(".headway.yml", text.encode())]) if problem.line == 1]
+    assert [problem.message.partition(" is not")[0] for problem in found] == ["'.main'", "'-main'"]
+    assert [problem.hint for problem in found] == ["begin it with a letter, a digit or '_'"] * 2
+    assert len({problem.column for problem in found}) == 2

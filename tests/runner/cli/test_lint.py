@@ -84,6 +84,25 @@ def test_what_cannot_be_looked_at_is_2(tmp_path: Path) -> None:
     assert (code, err) == (2, "headway: there is no format 'xml'; the formats are text, json, github, sarif\n")
 
 
+@pytest.mark.parametrize("name", ["compose.yaml", "docker-compose.yml", "docker-compose.test.yml"])
+def test_a_compose_file_is_named_with_the_step_that_runs_it(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("services: {db: {image: 'postgres:17'}}\n")
+    code, out, _ = run(path)
+    assert code == 1
+    assert out.splitlines()[0].endswith(
+        f":1:1: error: this is a Compose file, not a pipeline file; a step runs it: compose: {name}"
+    )
+
+
+@pytest.mark.parametrize("name", ["composed.yml", ".woodpecker/compose.yml", "my-cloudbuild.yml"])
+def test_a_pipeline_file_with_a_similar_name_is_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(GOOD)
+    assert run(path)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("name", "text", "system"),
     [
@@ -92,6 +111,10 @@ def test_what_cannot_be_looked_at_is_2(tmp_path: Path) -> None:
         (".gitlab-ci.yml", "test: {script: x}\n", "GitLab CI"),
         (".circleci/config.yml", "version: 2\n", "CircleCI"),
         ("Jenkinsfile", "pipeline { agent any }\n", "Jenkins"),
+        ("appveyor.yml", "build: off\n", "AppVeyor"),
+        ("cloudbuild.yaml", "steps: [{name: gcr.io/cloud-builders/docker, args: [build]}]\n", "Google Cloud Build"),
+        (".tekton/push.yaml", "spec: {}\n", "Tekton"),
+        ("task.yaml", "apiVersion: tekton.dev/v1\nkind: Task\nspec: {steps: []}\n", "Kubernetes or Tekton"),
         ("copied.yml", "name: x\non:\n  push:\njobs:\n  a: {}\n", "GitHub Actions"),
         ("copied.yml", "stages: [a]\na: {script: x}\n", "GitLab CI"),
     ],

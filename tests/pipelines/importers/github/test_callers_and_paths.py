@@ -89,3 +89,22 @@ def test_comments_among_tags_and_arguments() -> None:
     build, pushed = found.workflow["steps"]
     assert (build["build"]["args"], build["build"]["labels"]) == ({"A": "b"}, {"e": "f"})
     assert (pushed["push"]["repo"], pushed["push"]["tags"]) == ("r.example.org/x", ["1"])
+
+
+@pytest.mark.parametrize(
+    ("places", "build", "what"),
+    [
+        ("context: a, file: ./b/Dockerfile", {"context": "a", "dockerfile": "../b/Dockerfile"}, []),
+        (
+            "context: a, file: ../x",
+            {"context": "a"},
+            ["the Dockerfile ../x is outside of the checkout; it is left out"],
+        ),
+        ("file: /x", {"context": "."}, ["the Dockerfile /x is outside of the checkout; it is left out"]),
+        ("context: ../a", {"context": "."}, ["the context ../a is outside of the checkout; it is left out"]),
+    ],
+)
+def test_what_a_build_may_not_read_is_left_out(places: str, build: dict[str, str], what: list[str]) -> None:
+    found = of_steps(f"- {{uses: docker/build-push-action@v6, with: {{{places}}}}}")
+    assert found.step["build"] == build
+    assert [each.partition(": ")[2] for each in found.remarks if "outside" in each] == what

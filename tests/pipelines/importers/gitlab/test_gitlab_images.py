@@ -48,7 +48,7 @@ def test_a_script_becomes_build_and_push() -> None:
             "docker image build --no-cache -f ci/Dockerfile a/b/",
             {"context": "a/b", "dockerfile": "../../ci/Dockerfile"},
         ),
-        ("docker build -f /x/Dockerfile $CI_PROJECT_DIR/a", {"context": "a", "dockerfile": "/x/Dockerfile"}),
+        ("docker build -f x/Dockerfile $CI_PROJECT_DIR/a", {"context": "a", "dockerfile": "../x/Dockerfile"}),
     ],
 )
 def test_a_build_alone(line: str, build: dict[str, object]) -> None:
@@ -73,6 +73,9 @@ def test_kaniko_pushes_what_it_builds() -> None:
     "lines",
     [
         ("docker build . && make",),
+        ("docker build -f /x/Dockerfile a",),
+        ("docker build -f ../x a",),
+        ("docker build ..",),
         ("docker build --squash .",),
         ("docker build a b",),
         ("docker build .", "docker build x"),
