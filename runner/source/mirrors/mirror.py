@@ -17,6 +17,7 @@ from runner.source.checkout import CommitSource, add_submodules_and_lfs, check_o
 from runner.source.git.foreign import ForeignServer
 from runner.source.git.git import GitError, GitLogin, run_git
 from runner.source.git.reach import Reach
+from runner.source.mirrors.changed_files import LIST_LIMITS, ListLimits, changed_files
 from runner.source.mirrors.commit import Commit
 from runner.source.mirrors.mirror_store import MirrorStore, mirror_name
 from runner.source.mirrors.reachability import check_kind, is_on_branch_or_tag
@@ -244,13 +245,13 @@ class Mirror:
         except GitError:  # no common ancestor in the history fetched so far
             return ""
 
-    def changed_files(self, sha: str, previous: str) -> tuple[str, ...]:
-        """Paths that differ from ``previous``, or from the commit's parent if the mirror does not have ``previous``."""
-        if _is_commit(previous) and self.has(previous):
-            names = self._read_git("diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", previous, sha, "--")
-        else:
-            names = self._read_git("diff-tree", "--root", "--no-commit-id", "--name-only", "-r", "-m", "-z", sha, "--")
-        return tuple(dict.fromkeys(name for name in names.split("\0") if name))
+    def changed_files(self, sha: str, previous: str, limits: ListLimits = LIST_LIMITS) -> tuple[str, ...] | None:
+        """Paths that differ from ``previous``, or from the commit's parent if the mirror does not have ``previous``.
+
+        None if they are more than the limits allow.
+        """
+        base = previous if _is_commit(previous) and self.has(previous) else ""
+        return self._with_repair(lambda: changed_files(self.path, sha, base, limits))
 
     def checkout(
         self,

@@ -48,13 +48,13 @@ def test_changed_files_are_those_since_the_commit_before(repo: Repo, mirror: Mir
     mirror.fetch(first)
     mirror.fetch(second)
     mirror.fetch(third)
-    assert set(mirror.changed_files(first, "")) == {"a", "b"}
-    assert set(mirror.changed_files(first, "0" * 40)) == {"a", "b"}
-    assert set(mirror.changed_files(second, first)) == {"a"}
-    assert set(mirror.changed_files(third, first)) == {"a", "b", "c/d"}
-    assert set(mirror.changed_files(third, "")) == {"b", "c/d"}
-    assert set(mirror.changed_files(third, "1" * 40)) == {"b", "c/d"}
-    assert set(mirror.changed_files(third, "--output=/tmp/x")) == {"b", "c/d"}
+    assert set(mirror.changed_files(first, "") or ()) == {"a", "b"}
+    assert set(mirror.changed_files(first, "0" * 40) or ()) == {"a", "b"}
+    assert set(mirror.changed_files(second, first) or ()) == {"a"}
+    assert set(mirror.changed_files(third, first) or ()) == {"a", "b", "c/d"}
+    assert set(mirror.changed_files(third, "") or ()) == {"b", "c/d"}
+    assert set(mirror.changed_files(third, "1" * 40) or ()) == {"b", "c/d"}
+    assert set(mirror.changed_files(third, "--output=/tmp/x") or ()) == {"b", "c/d"}
     assert mirror.changed_files(third, third) == ()
 
 
@@ -63,8 +63,8 @@ def test_changed_files_of_a_merge_are_those_of_both_sides(repo: Repo, mirror: Mi
     left, right = repo.commit({"a": "2", "b": "1"}, base), repo.commit({"a": "1", "b": "2"}, base, ref="refs/heads/x")
     merge = repo.commit({"a": "2", "b": "2"}, left, right)
     mirror.fetch(merge)
-    assert set(mirror.changed_files(merge, "")) == {"a", "b"}
-    assert set(mirror.changed_files(merge, left)) == {"b"}
+    assert set(mirror.changed_files(merge, "") or ()) == {"a", "b"}
+    assert set(mirror.changed_files(merge, left) or ()) == {"b"}
 
 
 def test_a_pipeline_file_of_absurd_size_is_refused(repo: Repo, mirror: Mirror) -> None:
