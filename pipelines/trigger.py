@@ -5,6 +5,11 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+TEXT_CHARS_MAX = 16_384
+"""Of each text of a trigger. One environment string may hold 128 KiB; a message is at most 4 bytes a character and must
+fit with its name.
+"""
+
 
 class Event(StrEnum):
     """The values of ``when.event`` in a pipeline file, which are those of Woodpecker."""

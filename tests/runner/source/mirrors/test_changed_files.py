@@ -2,13 +2,17 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from pipelines.state import Reason
 from runner.errors import StepError
+from runner.source.git.git import run_git
+from runner.source.git.limited_git import GitLimits, TooMuchOutputError
 from runner.source.mirrors.changed_files import FILES_MAX, ListLimits
 from runner.source.mirrors.mirror import Mirror
+from runner.source.tree_entries import names_in
 from tests.support.repos import Repo
 
 NAMES = ("a", "b/\x01\n", "\u00e4")
@@ -70,3 +74,25 @@ def test_another_failure_of_git_stays_one(mirror: Mirror, sha: str) -> None:
     with pytest.raises(StepError) as caught:
         Mirror(mirror.path.parent, f"file://{mirror.path}-gone").changed_files(sha, "")
     assert caught.value.reason in {Reason.CLONE_FAILED, Reason.COMMIT_MISSING}
+
+
+def test_a_tree_has_a_limit_at_which_it_is_listed(mirror: Mirror, sha: str) -> None:
+    size_bytes = len(mirror.tree(sha))
+    assert len(mirror.tree(sha, size_bytes)) == size_bytes
+    with pytest.raises(TooMuchOutputError):
+        mirror.tree(sha, size_bytes - 1)
+
+
+def test_a_folder_has_a_limit_of_names(repo: Repo, sha: str) -> None:
+    git = partial(run_in, repo)
+    names_bytes = len(git("ls-tree", "-z", "--name-only", sha, limits=None))
+    assert set(names_in(git, sha, names_bytes)) == {"a", "b", "\u00e4"}
+    with pytest.raises(
+        StepError, match=f"a folder for pipeline files, has more than {names_bytes - 1} bytes"
+    ) as caught:
+        names_in(git, sha, names_bytes - 1)
+    assert caught.value.reason is Reason.INVALID_PIPELINE
+
+
+def run_in(repo: Repo, *arguments: str, limits: GitLimits | None) -> bytes:
+    return run_git(["git", "--git-dir", str(repo.path), *arguments], limits=limits)

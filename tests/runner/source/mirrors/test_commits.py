@@ -3,6 +3,7 @@
 import pytest
 
 from pipelines.state import Reason
+from pipelines.trigger import TEXT_CHARS_MAX
 from runner.errors import StepError
 from runner.source.mirrors.mirror import Mirror
 from tests.support.repos import Repo
@@ -38,6 +39,24 @@ def test_a_message_in_another_encoding_is_read(repo: Repo, mirror: Mirror) -> No
     repo.git("update-ref", "refs/heads/main", sha)
     mirror.fetch(sha)
     assert mirror.commit(sha).message == "üml"
+
+
+@pytest.mark.parametrize("size", [TEXT_CHARS_MAX, TEXT_CHARS_MAX + 1, 1_000_000])
+def test_of_a_long_message_the_beginning_is_kept(repo: Repo, mirror: Mirror, size: int) -> None:
+    sha = repo.commit({"a": "1"}, message="\U0001f600".encode() * size)
+    mirror.fetch(sha)
+    assert mirror.commit(sha).message == "\U0001f600" * min(size, TEXT_CHARS_MAX)
+
+
+def test_of_an_endless_author_the_beginning_is_kept(repo: Repo, mirror: Mirror) -> None:
+    head = f"tree {repo.tree({'a': '1'})}\nauthor {'A' * 1_000_000} <a@example.com> 1700000000 +0100\n"
+    text = f"{head}committer Ada <ada@example.com> 1700000000 +0100\n\nmessage\n"
+    sha = repo.git("hash-object", "-w", "-t", "commit", "--stdin", data=text.encode())
+    repo.git("update-ref", "refs/heads/main", sha)
+    mirror.fetch(sha)
+    known = mirror.commit(sha)
+    assert (known.author, known.author_email, known.message) == ("A" * TEXT_CHARS_MAX, "", "")
+    assert known.timestamp_s == 1700000000
 
 
 @pytest.mark.slow
