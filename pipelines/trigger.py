@@ -5,6 +5,11 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+TEXT_CHARS_MAX = 16_384
+"""Of each text of a trigger. One environment string may hold 128 KiB; a message is at most 4 bytes a character and must
+fit with its name.
+"""
+
 
 class Event(StrEnum):
     """The values of ``when.event`` in a pipeline file, which are those of Woodpecker."""
@@ -68,10 +73,11 @@ class Trigger(BaseModel):
 
     ``sha`` is the commit's id, in full or abbreviated (see ``commit_id``), or empty: then a worker resolves ``ref``, a
     full ref name, with git. ``branch`` is the target branch of a pull request, empty for a tag. ``changed_files`` is
-    None until a worker has asked git. ``event_reason`` says what changed in a pull request. ``inputs`` were given when
-    the run was started by hand or by a cron, with ``inputs_by_admin`` by an administrator. With ``no_reuse`` all
-    steps run, also those whose result an earlier run has. With ``sent_tree`` the commit is none of the repository's:
-    ``ref`` is below ``SENT_TREE_REFS``, another one for each tree.
+    None until a worker has asked git; with ``too_many_changed`` it is empty, and each path counts as changed.
+    ``event_reason`` says what changed in a pull request. ``inputs`` were given when the run was started by hand or by a
+    cron, with ``inputs_by_admin`` by an administrator. With ``no_reuse`` all steps run, also those whose result an
+    earlier run has. With ``sent_tree`` the commit is none of the repository's: ``ref`` is below ``SENT_TREE_REFS``,
+    another one for each tree.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,6 +97,7 @@ class Trigger(BaseModel):
     timestamp_s: int = 0
     pull_request: PullRequest | None = None
     changed_files: tuple[str, ...] | None = None
+    too_many_changed: bool = False
     inputs: dict[str, str] = {}
     inputs_by_admin: bool = False
     no_reuse: bool = False

@@ -133,6 +133,8 @@ def _path(condition: Condition, facts: ConditionFacts) -> str:
         return ""
     if patterns.ignore_message and patterns.ignore_message.lower() in trigger.message.lower():
         return ""
+    if trigger.too_many_changed:
+        return ""
     files = trigger.changed_files or ()
     if not files:
         return "" if patterns.on_empty else "no files changed"

@@ -112,6 +112,7 @@ def _pull_request(trigger: Trigger) -> dict[str, str]:
 
 def _pipeline(trigger: Trigger, context: Context) -> dict[str, str]:
     files = trigger.changed_files or ()
+    too_many = trigger.too_many_changed or len(files) > FILES_COUNT_MAX
     release = trigger.event is Event.RELEASE
     return {
         "CI_PIPELINE_NUMBER": _number(context.run_number),
@@ -125,7 +126,7 @@ def _pipeline(trigger: Trigger, context: Context) -> dict[str, str]:
         "CI_PIPELINE_RELEASE_TITLE": trigger.release_title,
         "CI_PIPELINE_RELEASE_PRE": _flag(trigger.prerelease) if release else "",
         "CI_PIPELINE_CREATED": _number(context.created_s),
-        "CI_PIPELINE_FILES": json.dumps(files, ensure_ascii=False) if len(files) <= FILES_COUNT_MAX else "",
+        "CI_PIPELINE_FILES": "" if too_many else json.dumps(files, ensure_ascii=False),
         "CI_PIPELINE_AUTHOR": trigger.sender or trigger.author,
         "CI_PIPELINE_AVATAR": "",
         "CI_PIPELINE_RERUNS": "",

@@ -105,7 +105,8 @@ def trigger_of(options: PlanOptions, tree: WorkingTree) -> Trigger:
         pull = PullRequest(number=1, source_branch=source, target_branch=target)
         changed |= {"pull_request": pull, "ref": "refs/pull/1/head", "branch": target}
     if options.files is not None:
-        changed["changed_files"] = tuple(name.strip() for name in options.files.split(",") if name.strip())
+        names = tuple(name.strip() for name in options.files.split(",") if name.strip())
+        changed |= {"changed_files": names, "too_many_changed": False}
     if options.message is not None:
         changed["message"] = options.message
     given = {"inputs": dict(_input(text) for text in options.inputs), "inputs_by_admin": True}

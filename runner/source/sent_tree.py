@@ -7,7 +7,8 @@ has stay as they are.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -17,6 +18,7 @@ from pipelines.state import Reason
 from runner.errors import StepError
 from runner.source.git.git import GitError, run_git
 from runner.source.git.users_git import fetch_missing, users_git
+from runner.source.stored_files import StoredFile, stored_files
 from runner.source.working_tree import WorkingTree
 from runner.source.working_tree_files import (
     Source,
@@ -35,7 +37,8 @@ CHANGED_BYTES_MAX = 1024**3
 _REF = "refs/heads/sent"
 _LINK = "120000"
 _READ_BYTES = 1024 * 1024
-_NO_FILTER = frozenset({"unspecified", "unset", "set", "", "lfs"})
+_LFS = "lfs"
+_NO_FILTER = frozenset({"unspecified", "unset", "set", "", _LFS})
 """What git says of a file without a filter; and LFS, whose files are sent as they are."""
 _UNKNOWN = "headway <>"
 
@@ -58,7 +61,12 @@ def pack_tree(tree: WorkingTree, folder: Path, changed_bytes_max: int = CHANGED_
     _create(tree, own)
     base = _known_commit(tree)
     with TemporaryFile(dir=folder) as stream:
-        _write_commit(_Stream(stream, tree.folder, changed_bytes_max), tree, source, base)
+        differing = list(_differing(source))
+        names = [name for name, mode in differing if mode is not None]
+        _check_size(tree.folder, names, changed_bytes_max)
+        plain = _without_filter(source, names)
+        stored = stored_files(source, plain, own, _path_of(tree, "info/attributes"))
+        _write_commit(_Stream(stream, tree.folder, stored), tree, base, differing)
         stream.seek(0)
         git = ["git", "--git-dir", str(own)]
         run_git([*git, "fast-import", "--quiet", "--done"], stdin=stream)
@@ -115,10 +123,10 @@ def _pack(own: Path, folder: Path, commit: str, base: str) -> Path:
 
 
 class _Stream:
-    """What ``git fast-import`` reads."""
+    """What ``git fast-import`` reads. ``stored`` are the files that git has already."""
 
-    def __init__(self, file: BinaryIO, folder: Path, bytes_max: int) -> None:
-        self._file, self._folder, self._left, self._bytes_max = file, folder, bytes_max, bytes_max
+    def __init__(self, file: BinaryIO, folder: Path, stored: Mapping[str, StoredFile]) -> None:
+        self._file, self._folder, self._stored = file, folder, stored
 
     def line(self, text: str) -> None:
         self._file.write(os.fsencode(text) + b"\n")
@@ -129,10 +137,12 @@ class _Stream:
     def remove(self, name: str) -> None:
         self.line(f"D {_quoted(Path(name))}")
 
-    def add(self, name: str, mode: str = "") -> None:
-        """Adds a file as it is now, or a symbolic link. What is neither, or was removed meanwhile, is left out."""
-        path = self._folder / name
-        if path.is_symlink():
+    def add(self, name: str, mode: str) -> None:
+        """Adds a file as git stores it, or a symbolic link. What is neither, or was removed meanwhile, is left out."""
+        path, stored = self._folder / name, self._stored.get(name)
+        if stored:
+            self.line(f"M {mode or stored.mode} {stored.blob} {_quoted(Path(name))}")
+        elif path.is_symlink():
             self.line(f"M {_LINK} inline {_quoted(Path(name))}")
             self.data(os.fsencode(path.readlink()))
         elif path.is_file():
@@ -140,14 +150,9 @@ class _Stream:
 
     def _add_file(self, name: str, mode: str, path: Path) -> None:
         with path.open("rb") as file:
-            size_bytes = os.fstat(file.fileno()).st_size
-            self._left -= size_bytes
-            if self._left < 0:
-                most = f"the files that differ have more than {self._bytes_max:,} bytes, the limit of --remote"
-                raise StepError(Reason.NO_PIPELINE, f"{most}; let git ignore what need not be sent")
+            left = os.fstat(file.fileno()).st_size
             self.line(f"M {mode} inline {_quoted(Path(name))}")
-            self.line(f"data {size_bytes}")
-            left = size_bytes
+            self.line(f"data {left}")
             while left and (piece := file.read(min(left, _READ_BYTES))):
                 self._file.write(piece)
                 left -= len(piece)
@@ -156,7 +161,9 @@ class _Stream:
         self.line("")
 
 
-def _write_commit(stream: _Stream, tree: WorkingTree, source: Source, base: str) -> None:
+def _write_commit(
+    stream: _Stream, tree: WorkingTree, base: str, differing: Sequence[tuple[str, str | None]]
+) -> None:  # fmt: skip
     who = _sender(tree)
     stream.line(f"commit {_REF}")
     stream.line(f"author {who}")
@@ -166,8 +173,6 @@ def _write_commit(stream: _Stream, tree: WorkingTree, source: Source, base: str)
         stream.line(f"from {base}")
     if tree.head:
         stream.line(f'M 040000 {tree.git("rev-parse", f"{tree.head}^{{tree}}")} ""')
-    differing = list(_differing(source))
-    _check_filters(source, [name for name, mode in differing if mode is not None])
     for name, mode in differing:
         if mode is None:
             stream.remove(name)
@@ -176,12 +181,29 @@ def _write_commit(stream: _Stream, tree: WorkingTree, source: Source, base: str)
     stream.line("done")
 
 
-def _check_filters(source: Source, names: list[str]) -> None:
-    """A push would send what a filter such as git-crypt makes of a file; this would send the file itself."""
+def _check_size(folder: Path, names: Iterable[str], bytes_max: int) -> None:
+    size_bytes = 0
+    for name in names:
+        with suppress(FileNotFoundError, NotADirectoryError):  # it was removed meanwhile
+            size_bytes += (folder / name).lstat().st_size
+        if size_bytes > bytes_max:
+            most = f"the files that differ have more than {bytes_max:,} bytes, the limit of --remote"
+            raise StepError(Reason.NO_PIPELINE, f"{most}; let git ignore what need not be sent")
+
+
+def _without_filter(source: Source, names: list[str]) -> list[str]:
+    """The ordinary files that are not of LFS. A push would send what a filter such as git-crypt makes of a file; this
+    refuses one: it runs no program of the user's settings.
+    """
+    found = []
     for name, value in filters_of(source, names):
         if value not in _NO_FILTER:
-            why = f"{name} has the filter {value!r} in .gitattributes, and --remote sends files as they are here"
+            why = f"{name} has the filter {value!r} in .gitattributes, and --remote runs no filters"
             raise StepError(Reason.NO_PIPELINE, f"{why}; commit and push it, or undo its change")
+        path = source.folder / name
+        if value != _LFS and path.is_file() and not path.is_symlink():
+            found.append(name)
+    return found
 
 
 def _differing(source: Source) -> Iterator[tuple[str, str | None]]:

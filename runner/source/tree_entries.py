@@ -1,5 +1,6 @@
 """Files of a commit by their paths, where a file or a folder may be a symbolic link to another in the repository."""
 
+import time
 from collections.abc import Callable
 from tempfile import TemporaryFile
 from typing import NamedTuple
@@ -7,9 +8,12 @@ from typing import NamedTuple
 from pipelines.parser.discovery import FOLDERS, choose_files
 from pipelines.state import Reason
 from runner.errors import StepError
-from runner.source.git.git import GitError
+from runner.source.git.git import GIT_TIMEOUT_S, GitError
+from runner.source.git.limited_git import GitLimits, TooMuchOutputError
 
 _FORMAT = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
+NAMES_BYTES_MAX = 8 * 1024**2
+"""Of the names directly in one folder."""
 _SUBMODULE = b"160000"
 _HINT = "let it lead to a file of the repository, or replace it by the file itself"
 
@@ -22,9 +26,17 @@ class Entry(NamedTuple):
     bytes: int
 
 
-def names_in(git: Callable[..., bytes], tree: str) -> list[str]:
-    """The names in a tree or in the root of a commit."""
-    return [name for name in git("ls-tree", "-z", "--name-only", tree).decode(errors="replace").split("\0") if name]
+def names_in(git: Callable[..., bytes], tree: str, bytes_max: int = NAMES_BYTES_MAX) -> list[str]:
+    """The names in a tree or in the root of a commit. Raises StepError where they are too many."""
+    limits = GitLimits(time.monotonic() + GIT_TIMEOUT_S, bytes_max)
+    try:
+        listed = git("ls-tree", "-z", "--name-only", tree, limits=limits)
+    except TooMuchOutputError:
+        why = f"its root, or a folder for pipeline files, has more than {bytes_max:,} bytes of names in it"
+        raise StepError(
+            Reason.INVALID_PIPELINE, f"the commit has too many files: {why}; move them to folders"
+        ) from None
+    return [name for name in listed.decode(errors="replace").split("\0") if name]
 
 
 def pipeline_names(git: Callable[..., bytes], sha: str) -> list[str]:

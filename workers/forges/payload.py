@@ -15,10 +15,9 @@ from pydantic import (
 )
 
 from pipelines.commit_id import FULL_ID
+from pipelines.trigger import TEXT_CHARS_MAX
 from workers.forges.interface import BadPayloadError
 
-# One environment string may hold 128 KiB; a message is at most 4 bytes a character and must fit with its name.
-TEXT_CHARS_MAX = 16_384
 REF_CHARS_MAX = 1_024
 REF_BYTES_MAX = 2_000  # in UTF-8: names are in indexes, and PostgreSQL refuses entries above 2,700 bytes
 _FORBIDDEN_IN_REFS = frozenset(" ~^:?*[\\\x7f") | {chr(code) for code in range(32)}

@@ -32,12 +32,16 @@ class NoAnswerError(MachineError):
 
 @dataclass(frozen=True)
 class GitLimits:
-    """All commands of one question together end at ``deadline_s`` of the monotonic clock."""
+    """All commands of one question together end at ``deadline_s`` of the monotonic clock.
+
+    With ``cuts``, output is not read on beyond its limit, instead of TooMuchOutputError.
+    """
 
     deadline_s: float
     output_bytes_max: int
     memory_bytes_max: int = MEMORY_BYTES_MAX
     file_bytes_max: int = FILE_BYTES_MAX
+    cuts: bool = False
 
 
 def execute_limited(
@@ -70,6 +74,8 @@ def execute_limited(
             process.wait()
             timer.cancel()
         if len(output) > limits.output_bytes_max:
+            if limits.cuts:
+                return 0, output[: limits.output_bytes_max], ""
             raise TooMuchOutputError(Reason.CLONE_FAILED, f"git printed more than {limits.output_bytes_max:,} bytes")
         size = errors.seek(0, os.SEEK_END)
         errors.seek(max(0, size - _ERROR_BYTES_MAX))

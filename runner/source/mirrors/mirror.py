@@ -4,6 +4,7 @@ A mirror is a cache. It has the commits of runs, each with its parents to compar
 checkout needs it. A damaged mirror is deleted and fetched again.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,11 @@ from pipelines.state import Reason
 from runner.errors import MachineError, StepError, as_step_error
 from runner.source.checkout import CommitSource, add_submodules_and_lfs, check_out, tag_ref
 from runner.source.git.foreign import ForeignServer
-from runner.source.git.git import GitError, GitLogin, run_git
+from runner.source.git.git import GIT_TIMEOUT_S, GitError, GitLogin, run_git
+from runner.source.git.limited_git import GitLimits
 from runner.source.git.reach import Reach
-from runner.source.mirrors.commit import Commit
+from runner.source.mirrors.changed_files import LIST_LIMITS, ListLimits, changed_files
+from runner.source.mirrors.commit import Commit, read_commit
 from runner.source.mirrors.mirror_store import MirrorStore, mirror_name
 from runner.source.mirrors.reachability import check_kind, is_on_branch_or_tag
 from runner.source.mirrors.remote import REF, WHOLE, Remote
@@ -25,6 +28,8 @@ from runner.source.reproducible import make_reproducible
 from runner.source.tree_entries import entry_at, pipeline_names
 
 FILE_BYTES_MAX = 1024 * 1024
+TREE_BYTES_MAX = 64 * 1024**2
+"""Of the list of all files and folders of a commit: some 600,000 with paths of 60 bytes."""
 # The commit and its parents, for the list of changed files.
 _DEPTH = 2
 # Most pull requests branched off less than this many commits ago.
@@ -186,10 +191,8 @@ class Mirror:
                 self._remote.fetch_tags(sha)
 
     def commit(self, sha: str) -> Commit:
-        """The commit's message, author and time; bytes that are not UTF-8 are replaced."""
-        text = self._read_git("show", "-s", "--no-show-signature", "--format=%an%x00%ae%x00%at%x00%B", sha, "--")
-        author, email, timestamp, message = text.split("\0", 3)
-        return Commit(sha, message.strip(), author, email, int(timestamp or 0))
+        """The commit's message, author and time, see ``read_commit``."""
+        return self._with_repair(lambda: read_commit(self.path, sha))
 
     def peeled(self, sha: str) -> str:
         """The id of the commit under an annotated tag whose object was fetched; of a commit its own."""
@@ -215,9 +218,13 @@ class Mirror:
             raise StepError(Reason.INVALID_PIPELINE, f"{path} {limit}")
         return self._with_repair(lambda: self._run("cat-file", "blob", entry.object))
 
-    def tree(self, sha: str) -> bytes:
-        """All files and folders of a commit, as ``git ls-tree -r -t -z`` lists them. Raises GitError."""
-        return self._with_repair(lambda: self._run("ls-tree", "-r", "-t", "-z", "--full-tree", sha))
+    def tree(self, sha: str, bytes_max: int = TREE_BYTES_MAX) -> bytes:
+        """All files and folders of a commit, as ``git ls-tree -r -t -z`` lists them.
+
+        Raises GitError, and TooMuchOutputError or NoAnswerError where they are too many.
+        """
+        limits = GitLimits(time.monotonic() + GIT_TIMEOUT_S, bytes_max)
+        return self._with_repair(lambda: self._run("ls-tree", "-r", "-t", "-z", "--full-tree", sha, limits=limits))
 
     def merge_base(self, sha: str, target: str) -> str:
         """The merge base of ``sha`` and ``target``, which is a ref or another commit; empty if there is none.
@@ -244,13 +251,13 @@ class Mirror:
         except GitError:  # no common ancestor in the history fetched so far
             return ""
 
-    def changed_files(self, sha: str, previous: str) -> tuple[str, ...]:
-        """Paths that differ from ``previous``, or from the commit's parent if the mirror does not have ``previous``."""
-        if _is_commit(previous) and self.has(previous):
-            names = self._read_git("diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", previous, sha, "--")
-        else:
-            names = self._read_git("diff-tree", "--root", "--no-commit-id", "--name-only", "-r", "-m", "-z", sha, "--")
-        return tuple(dict.fromkeys(name for name in names.split("\0") if name))
+    def changed_files(self, sha: str, previous: str, limits: ListLimits = LIST_LIMITS) -> tuple[str, ...] | None:
+        """Paths that differ from ``previous``, or from the commit's parent if the mirror does not have ``previous``.
+
+        None if they are more than the limits allow.
+        """
+        base = previous if _is_commit(previous) and self.has(previous) else ""
+        return self._with_repair(lambda: changed_files(self.path, sha, base, limits))
 
     def checkout(
         self,
@@ -314,8 +321,8 @@ class Mirror:
     def _git(self, *arguments: str) -> str:
         return self._run(*arguments).decode(errors="replace")
 
-    def _run(self, *arguments: str, stdin: BinaryIO | None = None) -> bytes:
-        return run_git(["git", "--git-dir", str(self.path), *arguments], stdin=stdin)
+    def _run(self, *arguments: str, stdin: BinaryIO | None = None, limits: GitLimits | None = None) -> bytes:
+        return run_git(["git", "--git-dir", str(self.path), *arguments], stdin=stdin, limits=limits)
 
 
 def _is_commit(sha: str) -> bool:

@@ -88,6 +88,12 @@ def test_paths_match_the_changed_files(path: str, files: tuple[str, ...] | None,
     assert runs(f"{{path: {path}}}", push(changed_files=files, message="Do [all] of it")) is expected
 
 
+@pytest.mark.parametrize("path", ["docs/*", "{exclude: '**'}", "{include: '*.py', on_empty: false}"])
+def test_each_path_counts_as_changed_where_too_many_have(path: str) -> None:
+    assert runs(f"{{path: {path}}}", push(changed_files=(), too_many_changed=True))
+    assert not runs(f"{{path: {path}, branch: other}}", push(changed_files=(), too_many_changed=True))
+
+
 @pytest.mark.parametrize(
     ("trigger", "expected"),
     [

@@ -161,6 +161,8 @@ def test_the_changed_files_are_json_unless_there_are_too_many() -> None:
     assert json.loads(run_variables(push(changed_files=files), CONTEXT)["CI_PIPELINE_FILES"]) == list(files)
     many = tuple(str(number) for number in range(501))
     assert run_variables(push(changed_files=many), CONTEXT)["CI_PIPELINE_FILES"] == ""
+    unlisted = push(changed_files=(), too_many_changed=True)
+    assert run_variables(unlisted, CONTEXT)["CI_PIPELINE_FILES"] == ""
 
 
 def test_a_deployment() -> None:

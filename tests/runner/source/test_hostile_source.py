@@ -183,7 +183,7 @@ def test_names_of_files_stay_text(repo: Repo, mirror: Mirror, tmp_path: Path) ->
     mirror.fetch(sha)
     assert {*STRANGE, ".headway", ".headway/-x\n.yml"} == set(mirror.files(sha))
     assert mirror.read(sha, ".headway/-x\n.yml") == b"steps"
-    assert set(mirror.changed_files(sha, "")) == {*STRANGE, ".headway/-x\n.yml"}
+    assert set(mirror.changed_files(sha, "") or ()) == {*STRANGE, ".headway/-x\n.yml"}
     mirror.checkout(sha, tmp_path / "checkout", Checkout())
     assert {path.name for path in (tmp_path / "checkout").iterdir()} == {*STRANGE, ".headway", ".git"}
 

@@ -15,7 +15,9 @@ from runner.errors import StepError
 from runner.source.mirrors.mirror import Mirror
 from runner.source.mirrors.sent_tree import NAMES_BYTES_MAX, SentCommit, unpack
 from runner.source.sent_tree import PackedTree, pack_tree
+from runner.source.stored_files import stored_files
 from runner.source.working_tree import working_tree
+from runner.source.working_tree_files import Source
 from tests.support.repos import WHO
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], **WHO}
@@ -200,6 +202,87 @@ def test_a_file_that_a_filter_would_change_is_not_sent(laptop: Laptop) -> None:
     (laptop.work / "kept").write_text("PLAIN")
     with pytest.raises(StepError, match="kept has the filter 'crypt'"):
         laptop.pack()
+
+
+CRLF = b"one\r\ntwo\r\n"
+UTF16 = "hello\n".encode("utf-16")
+
+
+def added(laptop: Laptop) -> dict[str, str]:
+    """Mode and blob of each file that a push would send."""
+    git(laptop.work, "add", "--all")
+    entries = git(laptop.work, "ls-files", "-s", "-z").split("\0")
+    return {name: known for known, name in (entry.split("\t") for entry in entries if entry)}
+
+
+def sent(laptop: Laptop) -> dict[str, str]:
+    packed = laptop.pack()
+    entries = git(laptop.unpacked(packed), "ls-tree", "-r", "-z", packed.commit).split("\0")
+    listed = (entry.split("\t") for entry in entries if entry)
+    return {name: "{} {} 0".format(*known.split()[::2]) for known, name in listed}
+
+
+@pytest.mark.parametrize("setting", ["core.autocrlf=false", "core.autocrlf=true", "core.autocrlf=input"])
+def test_files_are_sent_as_a_push_would_send_them(laptop: Laptop, setting: str) -> None:
+    work = laptop.work
+    (work / "crlf-in-git").write_bytes(CRLF)
+    laptop.commit("as it is")
+    git(work, "config", *setting.split("="))
+    attributes = "*.txt working-tree-encoding=UTF-16\n*.crlf text eol=crlf\n*.auto text=auto\n*.id ident\n*.bin -text\n"
+    (work / ".gitattributes").write_text(attributes)
+    (work / ".git" / "info").mkdir(exist_ok=True)
+    (work / ".git" / "info" / "attributes").write_text("*.own text\n")
+    (work / "encoded.txt").write_bytes(UTF16)
+    (work / "expanded.id").write_bytes(b"$Id: 123 $\n")
+    for name in ("a.crlf", "a.auto", "a.bin", "a.own", "plain", "crlf-in-git", "changed", 'odd "name"\n\\.crlf'):
+        (work / name).write_bytes(CRLF + b"more\r\n")
+    (work / "changed").chmod(0o755)
+    packed = sent(laptop)
+    own = laptop.folder / "own1.git"
+    assert git(own, "cat-file", "blob", packed["encoded.txt"].split()[1]) == "hello"
+    assert git(own, "cat-file", "blob", packed["a.crlf"].split()[1]) == "one\ntwo\nmore"
+    assert git(own, "cat-file", "blob", packed["expanded.id"].split()[1]) == "$Id$"
+    assert packed == added(laptop)
+
+
+def test_a_repository_inside_is_sent_with_its_files(laptop: Laptop) -> None:
+    inner = laptop.work / "vendor" / "lib"
+    git(laptop.folder, "init", "--quiet", str(inner))
+    (inner / "a.txt").write_bytes(CRLF)
+    (inner / ".gitattributes").write_text("*.txt text\n")
+    packed = laptop.pack()
+    assert {"vendor/lib/a.txt", "vendor/lib/.gitattributes"} <= set(laptop.listed(packed))
+    assert git(laptop.unpacked(packed), "show", f"{packed.commit}:vendor/lib/a.txt") == "one\ntwo"
+
+
+def test_what_git_cannot_convert_is_not_sent(laptop: Laptop) -> None:
+    (laptop.work / ".gitattributes").write_text("*.txt working-tree-encoding=UTF-16\n")
+    (laptop.work / "a.txt").write_bytes(b"x")
+    with pytest.raises(StepError, match=r"git cannot store what has changed: .*a\.txt.*; `git add --all` shows more"):
+        laptop.pack()
+
+
+def test_a_name_that_git_does_not_take_is_said(laptop: Laptop) -> None:
+    (laptop.work / "git~1").write_text("")
+    with pytest.raises(StepError, match=r"git takes no file with the name 'git~1'; rename it, or let git ignore it"):
+        laptop.pack()
+
+
+def test_no_program_of_the_users_settings_runs(laptop: Laptop, tmp_path: Path) -> None:
+    """Also where a file has no filter when it is looked at, and one when git reads it: the filter has no program."""
+    ran = tmp_path / "ran"
+    for key in ("filter.lfs.clean", "filter.crypt.clean", "core.fsmonitor", "diff.x.textconv"):
+        git(laptop.work, "config", key, f"touch {ran}; cat")
+    (laptop.work / ".gitattributes").write_text("*.lfs filter=lfs diff=x\n*.key filter=crypt\n")
+    (laptop.work / "a.lfs").write_text("large")
+    packed = laptop.pack()
+    assert git(laptop.unpacked(packed), "show", f"{packed.commit}:a.lfs") == "large"
+    (laptop.work / "a.key").write_text("plain")
+    own = tmp_path / "bare.git"
+    git(tmp_path, "init", "--quiet", "--bare", str(own))
+    stored = stored_files(Source(laptop.work), ["a.key"], own, tmp_path / "none")
+    assert git(own, "cat-file", "blob", stored["a.key"].blob) == "plain"
+    assert not ran.exists()
 
 
 def test_changed_files_have_a_limit(laptop: Laptop) -> None:

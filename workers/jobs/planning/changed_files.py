@@ -3,14 +3,17 @@
 A push that supersedes others has their changes too: ``workers/store/runs/superseding.py`` sets what it came after.
 """
 
+from pipelines.plan import LeftOut
 from pipelines.trigger import PULL_REQUEST_EVENTS, Event, Trigger
+from runner.source.mirrors.changed_files import FILES_MAX, JSON_BYTES_MAX
 from runner.source.mirrors.mirror import Mirror
 
 
-def changed_files(mirror: Mirror, trigger: Trigger, default_branch: str) -> tuple[str, ...]:
+def changed_files(mirror: Mirror, trigger: Trigger, default_branch: str) -> tuple[str, ...] | None:
     """For a push the files changed since the previous one, for a pull request since it left its target branch.
 
-    Empty for other events. Git's answer counts, not what the forge sent: forges cut long lists short.
+    Empty for other events, None where they are too many to list. Git's answer counts, not what the forge sent: forges
+    cut long lists short.
     """
     sha, pull = trigger.sha, trigger.pull_request
     if trigger.event in PULL_REQUEST_EVENTS and pull is not None:
@@ -25,3 +28,10 @@ def changed_files(mirror: Mirror, trigger: Trigger, default_branch: str) -> tupl
     # A new branch has changed whatever the default branch does not have.
     base = mirror.merge_base(sha, f"refs/heads/{default_branch}")
     return mirror.changed_files(sha, "" if base == sha else base)
+
+
+def too_many_changed() -> LeftOut:
+    """The remark on a run whose changed files are too many to list."""
+    most = f"{FILES_MAX:,} files or {JSON_BYTES_MAX // 1024} KiB of names"
+    why = f"the commit changed more than {most}, or git could not list them: each `when: path` counts as matched"
+    return LeftOut(what="the list of changed files", why=why)

@@ -29,7 +29,7 @@ from workers.access.trust import PipelineFrom
 from workers.db.session import transaction
 from workers.jobs.context import ClaimedJob, WorkerContext
 from workers.jobs.mirror_maintenance import open_others
-from workers.jobs.planning.changed_files import changed_files
+from workers.jobs.planning.changed_files import changed_files, too_many_changed
 from workers.jobs.planning.job_options import options
 from workers.labels import fits, this_platform, wanted
 from workers.settings import Settings
@@ -99,7 +99,8 @@ def fetch(mirror: Mirror, trigger: Trigger, default_branch: str) -> Trigger:
         found |= {"author": known.author, "author_email": known.author_email}
     if not trigger.timestamp_s:
         found["timestamp_s"] = known.timestamp_s
-    found["changed_files"] = changed_files(mirror, trigger.model_copy(update={"sha": sha}), default_branch)
+    changed = changed_files(mirror, trigger.model_copy(update={"sha": sha}), default_branch)
+    found |= {"changed_files": changed or (), "too_many_changed": changed is None}
     return trigger.model_copy(update=found)
 
 
@@ -114,6 +115,8 @@ def make_plan(mirror: Mirror, job: ClaimedJob, settings: Settings, others: Other
         return Plan(jobs=(), left_out=(LeftOut(what="the pipeline", why=why),))
     context = _context(job, settings)
     sha, remarks = _pipeline_commit(mirror, job)
+    if trigger.too_many_changed:
+        remarks = (*remarks, too_many_changed())
     names = mirror.files(sha)
     chosen = choose_files(names)
     if problem := too_many_files(chosen):

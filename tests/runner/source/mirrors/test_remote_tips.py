@@ -73,6 +73,12 @@ def test_a_program_of_git_that_wants_more_memory_than_allowed_fails() -> None:
     assert (status, "MemoryError" in errors) == (1, True)
 
 
+def test_output_is_cut_at_its_limit_where_that_is_asked_for() -> None:
+    cut = GitLimits(time.monotonic() + 30, 6, cuts=True)
+    assert execute_limited(["sh", "-c", "printf 123456; exit 3"], {}, cut)[:2] == (3, b"123456")
+    assert execute_limited(["sh", "-c", "printf 1234567; sleep 600"], {}, cut)[:2] == (0, b"123456")
+
+
 def test_errors_without_end_fill_no_disk() -> None:
     command = ["sh", "-c", "sleep 0.1; head -c 1024 /dev/zero >&2 && echo enough"]
     enough = GitLimits(time.monotonic() + 30, BYTES, file_bytes_max=1024)

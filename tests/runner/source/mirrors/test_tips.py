@@ -74,7 +74,7 @@ def test_two_lines_meet_where_they_parted_however_long_ago(repo: Repo, mirror: M
     mirror.fetch(topic, "refs/heads/topic")
     assert mirror.merge_base(topic, "refs/heads/main") == root
     assert mirror.merge_base(topic, main) == root
-    assert set(mirror.changed_files(topic, root)) == {f"topic-{number}" for number in range(commits)}
+    assert set(mirror.changed_files(topic, root) or ()) == {f"topic-{number}" for number in range(commits)}
     mirror.fetch(main, "refs/heads/main")
     assert mirror.merge_base(main, topic) == root
 

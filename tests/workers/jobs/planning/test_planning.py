@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.trigger import Event, PullRequest, Trigger
+from runner.source.mirrors.changed_files import FILES_MAX
 from runner.source.mirrors.mirror import Mirror
 from tests.support.repos import Repo
 from workers.jobs.planning.planning import fetch
@@ -94,6 +95,17 @@ def test_a_pull_request_of_another_history_changed_what_its_last_commit_did(hist
 @pytest.mark.parametrize("event", [Event.TAG, Event.RELEASE, Event.CRON, Event.MANUAL, Event.DEPLOYMENT])
 def test_no_other_event_changed_files(history: History, event: Event) -> None:
     assert history.changed(Trigger(event=event, sha="", ref="refs/heads/topic", branch="topic")) == set()
+
+
+@pytest.mark.parametrize("count", [FILES_MAX, FILES_MAX + 1])
+def test_of_too_many_changed_files_none_is_kept(history: History, count: int) -> None:
+    blob = history.repo.git("hash-object", "-w", "--stdin", data=b"x")
+    tree = history.repo.git("mktree", data="".join(f"100644 blob {blob}\tf{n}\n" for n in range(count)).encode())
+    sha = history.repo.git("commit-tree", tree, "-m", "many")
+    history.repo.git("update-ref", "refs/heads/main", sha)
+    found = fetch(history.mirror, Trigger(event=Event.PUSH, sha=sha, ref="refs/heads/main", branch="main"), "main")
+    too_many = count > FILES_MAX
+    assert (len(found.changed_files or ()), found.too_many_changed) == (0 if too_many else count, too_many)
 
 
 def test_for_a_branch_the_worker_finds_the_commit_and_its_message(history: History) -> None:

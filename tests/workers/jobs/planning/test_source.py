@@ -143,3 +143,23 @@ def test_a_tree_on_no_commit_runs(sender: Sender) -> None:
     run, (step,) = sender.work(sender.queue(commit, "", sender.pack(commit)))
     assert run.state is State.PASSED, run.sentence
     assert b"alone" in log_of(sender, run, step)
+
+
+def test_a_few_trees_that_name_each_other_leave_a_small_row_and_match_each_path(sender: Sender) -> None:
+    """A pack of some hundred bytes with 10,000 files."""
+    git = sender.clone.git
+    kind, known = "100644 blob", git("hash-object", "-w", "--stdin", data=b"x")
+    for _ in range(4):
+        entries = "".join(f"{kind} {known}\t{number}\n" for number in range(10))
+        kind, known = "040000 tree", git("mktree", data=entries.encode())
+    only = "when: {path: {include: nowhere, on_empty: false}, event: [push, pull_request, manual]}\n"
+    text = git("hash-object", "-w", "--stdin", data=f"{only}{PIPELINE}".encode().replace(b"cat file", b"true"))
+    tree = git("mktree", data=f"{git('ls-tree', known)}\n100644 blob {text}\t.headway.yml\n".encode())
+    commit = git("commit-tree", tree, "-p", sender.base, "-m", "many")
+    pack = sender.pack(commit, sender.base)
+    assert len(pack) < 1_000
+    run, steps = sender.work(sender.queue(commit, sender.base, pack))
+    assert run.state is State.PASSED, run.sentence
+    assert [step.name for step in steps] == ["show"]
+    assert len(run.trigger) < 2_000
+    assert [left["what"] for left in run.left_out] == ["the list of changed files"]
