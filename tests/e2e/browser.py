@@ -35,6 +35,18 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
+def files_outside_of_chromium(context: BrowserContext) -> Iterator[None]:
+    """In the block, Playwright's own client fetches scripts and styles, from the same server.
+
+    Chromium ends the requests that run while the machine gets or loses a network, as it does for each job. Pages ask
+    again for what changes, but a script that was not loaded is not loaded again, and the page stays as it was.
+    """
+    context.route("**/static/**", lambda route: route.fulfill(response=route.fetch()))
+    yield
+    context.unroute_all(behavior="ignoreErrors")
+
+
+@contextmanager
 def no_errors(context: BrowserContext) -> Iterator[None]:
     """Fails at the end of the block if a page of the context had an error, or said one on its console.
 

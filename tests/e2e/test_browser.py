@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import chromium, no_errors
+from tests.e2e.browser import chromium, files_outside_of_chromium, no_errors
 from tests.e2e.stack import Repository, Stack
 
 pytestmark = pytest.mark.browser
@@ -56,9 +56,10 @@ def page(stack: Stack, browser: Browser) -> Iterator[Page]:
     page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     with no_errors(context):
-        page.goto(link)
-        page.get_by_role("button", name=re.compile("log in|continue", re.IGNORECASE)).click()
-        yield page
+        with files_outside_of_chromium(context):
+            page.goto(link)
+            page.get_by_role("button", name=re.compile("log in|continue", re.IGNORECASE)).click()
+            yield page
         context.close()
 
 
