@@ -3,10 +3,11 @@
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.stack import HEADWAY, Repository, Stack, git
+from tests.e2e.stack import HEADWAY, Repository, Stack, git, until
 
 PIPELINE = """\
 when: {event: [push, manual]}
@@ -62,6 +63,14 @@ def number_of(said: str) -> int:
     return int(said.split("/runs/")[1].split(maxsplit=1)[0])
 
 
+def mirrors(repo: Repository) -> list[Path]:
+    return [path for path in (repo.stack.data / "mirrors").glob("*.git") if path.is_dir()]
+
+
+def alone(found: list[Path]) -> list[Path] | None:
+    return found if len(found) == 1 else None
+
+
 def test_the_uncommitted_tree_runs_without_secrets_and_no_other_run_sees_it(repo: Repository) -> None:
     (repo.work / "state").write_text("new")
     (repo.work / "ignored").write_text("mine")
@@ -88,12 +97,10 @@ def test_the_uncommitted_tree_runs_without_secrets_and_no_other_run_sees_it(repo
     )
     assert after == before
     assert objects == sorted(path for path in (repo.work / ".git" / "objects").rglob("*") if path.is_file())
-    mirrors = [path for path in (repo.stack.data / "mirrors").glob("*.git") if path.is_dir()]
-    assert len(mirrors) == 1
-    seen = subprocess.run(
-        ["git", "--git-dir", mirrors[0], "cat-file", "-e", run["sha"]], check=False, capture_output=True
-    )
-    assert seen.returncode, "the commit is in no mirror"
+    # The one of the sent commit is removed when its job has ended, which may be after the log.
+    (mirror,) = until("the sent commit is not removed", lambda: alone(mirrors(repo)))
+    asked = ["git", "--git-dir", str(mirror), "cat-file", "-e", run["sha"]]
+    assert subprocess.run(asked, check=False, capture_output=True).returncode, "the commit is in no mirror"
 
 
 def test_a_step_that_needs_a_secret_does_not_get_it(repo: Repository) -> None:
