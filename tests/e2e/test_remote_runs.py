@@ -63,12 +63,9 @@ def number_of(said: str) -> int:
     return int(said.split("/runs/")[1].split(maxsplit=1)[0])
 
 
-def mirrors(repo: Repository) -> list[Path]:
-    return [path for path in (repo.stack.data / "mirrors").glob("*.git") if path.is_dir()]
-
-
-def alone(found: list[Path]) -> list[Path] | None:
-    return found if len(found) == 1 else None
+def only_mirror(repo: Repository) -> Path | None:
+    mirrors = [path for path in (repo.stack.data / "mirrors").glob("*.git") if path.is_dir()]
+    return mirrors[0] if len(mirrors) == 1 else None
 
 
 def test_the_uncommitted_tree_runs_without_secrets_and_no_other_run_sees_it(repo: Repository) -> None:
@@ -98,7 +95,7 @@ def test_the_uncommitted_tree_runs_without_secrets_and_no_other_run_sees_it(repo
     assert after == before
     assert objects == sorted(path for path in (repo.work / ".git" / "objects").rglob("*") if path.is_file())
     # The one of the sent commit is removed when its job has ended, which may be after the log.
-    (mirror,) = until("the sent commit is not removed", lambda: alone(mirrors(repo)))
+    mirror = until("the sent commit is not removed", lambda: only_mirror(repo))
     asked = ["git", "--git-dir", str(mirror), "cat-file", "-e", run["sha"]]
     assert subprocess.run(asked, check=False, capture_output=True).returncode, "the commit is in no mirror"
 

@@ -17,12 +17,12 @@ _LINE_ENDS = "write it with LF, for instance by `*.sh text eol=lf` in .gitattrib
 
 
 def script_trouble(
-    workspace: Path, base: str, directory: str, commands: Sequence[str], *, found: bool = False
+    workspace: Path, base: str, directory: str, commands: Sequence[str], *, not_runnable: bool = False
 ) -> str:  # fmt: skip
     """A sentence about the first file that the commands name and that the kernel cannot run, or nothing.
 
-    ``workspace`` is the folder that containers see as ``base``. ``directory`` is where the commands start. ``found``:
-    the shell has found its program, and could not run it.
+    ``workspace`` is the folder that containers see as ``base``. ``directory`` is where the commands start.
+    With ``not_runnable`` the shell has found its program, and could not run it.
     """
     for word, parts in _files(base, directory, commands):
         try:
@@ -30,7 +30,7 @@ def script_trouble(
                 start, mode = file.read(_START_BYTES_MAX), os.fstat(file.fileno()).st_mode
         except OSError:
             continue
-        if found and "/" in word and not mode & _EXECUTABLE:
+        if not_runnable and "/" in word and not mode & _EXECUTABLE:
             change = f"git update-index --chmod=+x {word.removeprefix('./')}"
             return f"{word} is not executable: commit it after `{change}`, or run it by its shell (sh {word})"
         line, newline, _ = start.partition(b"\n")

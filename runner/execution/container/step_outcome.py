@@ -128,7 +128,7 @@ def _script_hint(job: Job, step: CommandsStep | PluginStep, code: int) -> str:
     found = open_quote(step.commands) if code == SYNTAX_STATUS else ""
     found = found or script_trouble(
         job.workspace_base, plan.workspace_base, step.container.directory, step.commands,
-        found=code == NOT_RUNNABLE_STATUS,
+        not_runnable=code == NOT_RUNNABLE_STATUS,
     )  # fmt: skip
     return f"; {found}" if found else ""
 

@@ -38,7 +38,7 @@ def test_what_is_open(text: str, is_open: bool) -> None:
 
 @pytest.mark.parametrize(("text", "is_open"), CASES)
 def test_bash_agrees(text: str, is_open: bool) -> None:
-    """What follows is a syntax error for it only where nothing is open; a here-document it ends with a warning."""
+    """It complains of the end of its input only where something is open; of a here-document by a warning."""
     if not (bash := shutil.which("bash")):
         pytest.skip("bash is not installed")
     done = subprocess.run([bash, "-n", "-c", f"{text}\n"], capture_output=True, text=True, check=False)
@@ -69,8 +69,3 @@ def test_commands_that_belong_together_are_printed_before_them() -> None:
 
 def test_a_script_that_stays_open_is_given_to_the_shell_as_it_is() -> None:
     assert script_of(["if a", "then b"], "", {}).endswith("if a\nthen b\n")
-
-
-def test_many_open_lines_are_read_once_each() -> None:
-    reader = OpenCommands()
-    assert all(reader.read("'a\n" if number == 0 else "a\n") for number in range(20_000))

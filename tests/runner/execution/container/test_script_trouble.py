@@ -50,7 +50,7 @@ def test_a_file_that_the_shell_may_not_run_is_said_before_its_first_line(tmp_pat
         (tmp_path / "src" / name).chmod(mode)
 
     def told(command: str) -> str:
-        return script_trouble(tmp_path, "/headway", "/headway/src", [command], found=True)
+        return script_trouble(tmp_path, "/headway", "/headway/src", [command], not_runnable=True)
 
     change = "commit it after `git update-index --chmod=+x a.sh`, or run it by its shell (sh ./a.sh)"
     assert told("./a.sh --all") == f"./a.sh is not executable: {change}"
